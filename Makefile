@@ -1,0 +1,43 @@
+# Import Gateway. `make demo` and `make test` set themselves up; nothing else is needed first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+IMAGE ?=
+
+.PHONY: demo serve test lint bench faults setup clean
+
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m examples.demo $(if $(IMAGE),--image "$(IMAGE)")
+
+serve: $(VENV)/.runtime
+	@$(BIN)/import-gateway serve --demo
+
+test: $(VENV)/.dev
+	@.ci/media
+	@$(BIN)/pytest -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults
+
+setup: $(VENV)/.dev
+
+$(VENV)/.runtime: pyproject.toml
+	@$(PYTHON) .ci/venv.py $(VENV) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@$(PYTHON) .ci/venv.py $(VENV) ".[dev]"
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

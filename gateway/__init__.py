@@ -1,0 +1,1 @@
+"""Import Gateway: policy-driven image import behind the OpenStack Images API v2."""

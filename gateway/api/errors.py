@@ -1,0 +1,114 @@
+"""Refusals on the wire.
+
+Errors are nested JSON, `{"error": {...}}`: the one shape both stock clients show cleanly. Clients print `message`
+alone, so it carries the remedy too; `reason` is the refusal's stable code, for programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from gateway.api.request_id import request_id
+from gateway.model.errors import (
+    BrokenUpload,
+    NotAllowedHere,
+    NotFound,
+    RangeNotSatisfiable,
+    Refusal,
+    WrongMediaType,
+)
+
+PATCH_TYPES = ("application/openstack-images-v2.0-json-patch", "application/openstack-images-v2.1-json-patch")
+
+
+class InternalError(Refusal):
+    """500: a bug of ours, told without its details."""
+
+    status = 500
+    code = "internal-error"
+
+    def __init__(self) -> None:
+        remedy = "Try again; if it fails again, give the request id to the operator."
+        super().__init__("The service failed to handle this request.", remedy=remedy)
+
+
+Answer = Callable[[Request, Any], Awaitable[JSONResponse]]
+
+
+def error_body(refusal: Refusal, request_id: str = "") -> dict[str, dict[str, str | int]]:
+    """The body of an error answer: `code` is the HTTP status, `reason` the refusal's code."""
+    error: dict[str, str | int] = {
+        "message": _sayable(_joined(refusal.message, refusal.remedy)),
+        "code": refusal.status,
+        "title": HTTPStatus(refusal.status).phrase,
+        "reason": refusal.code,
+        "remedy": _sayable(refusal.remedy),
+        "request_id": request_id,
+    }
+    if refusal.decision is not None:
+        error["decision"] = refusal.decision
+    return {"error": error}
+
+
+def refusal_response(
+    refusal: Refusal, request_id: str = "", *, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse(error_body(refusal, request_id), refusal.status, dict(headers or {}))
+
+
+def exception_handlers(challenge: Callable[[], str]) -> dict[Any, Answer]:
+    """Starlette's `exception_handlers`. `challenge` gives the WWW-Authenticate value of a 401."""
+
+    async def refused(request: Request, refusal: Refusal) -> JSONResponse:
+        headers = _headers(request, refusal, challenge)
+        return refusal_response(refusal, request_id(request.scope), headers=headers)
+
+    async def unrouted(request: Request, failure: HTTPException) -> JSONResponse:
+        return refusal_response(_as_refusal(request, failure), request_id(request.scope), headers=failure.headers)
+
+    return {Refusal: refused, HTTPException: unrouted, Exception: unexpected}
+
+
+async def unexpected(request: Request, failure: Exception) -> JSONResponse:
+    """The answer to a bug: the caller gets the request id, the guard writes the traceback to the log."""
+    return refusal_response(InternalError(), request_id(request.scope))
+
+
+def _headers(request: Request, refusal: Refusal, challenge: Callable[[], str]) -> dict[str, str]:
+    """What RFC 9110 asks a status to carry: 15.5.2, 15.5.17, 15.5.16 (and RFC 5789, 2.2), 7.6.1."""
+    if refusal.status == 401:
+        return {"WWW-Authenticate": challenge()}
+    if isinstance(refusal, RangeNotSatisfiable):
+        return {"Content-Range": f"bytes */{refusal.size}"}
+    if isinstance(refusal, WrongMediaType) and request.method == "PATCH":
+        return {"Accept-Patch": ", ".join(PATCH_TYPES)}
+    return {"Connection": "close"} if isinstance(refusal, BrokenUpload) else {}
+
+
+def _as_refusal(request: Request, failure: HTTPException) -> Refusal:
+    if failure.status_code == 404:
+        return NotFound(f"Nothing is served at {request.url.path}.", remedy="GET /versions lists what is.")
+    if failure.status_code == 405:
+        allowed = (failure.headers or {}).get("Allow", "")
+        return NotAllowedHere(f"{request.url.path} does not answer {request.method}.", remedy=f"It answers {allowed}.")
+    refusal = Refusal(failure.detail, code="http-error")
+    refusal.status = failure.status_code
+    return refusal
+
+
+def _joined(message: str, remedy: str) -> str:
+    """Two sentences. Many messages are Glance's own words, which end without a full stop."""
+    if not remedy:
+        return message
+    return f"{message if message.endswith(('.', '!', '?')) else f'{message}.'} {remedy}"
+
+
+def _sayable(text: str) -> str:
+    """Text that surely encodes: what a caller sent may hold lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")

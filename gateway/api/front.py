@@ -1,0 +1,29 @@
+"""What every action of the API shares: the site, who is asking, and how links are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from gateway.api.request_id import request_id
+from gateway.model.caller import Caller
+from gateway.ports import Identity
+from gateway.service.site import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """Handed to every resource. `public_endpoint` None means: links follow the request's own URL."""
+
+    site: Site
+    identity: Identity
+    public_endpoint: str | None = None
+    store_descriptions: dict[str, str]
+
+    async def caller(self, request: Request) -> Caller:
+        """Raises NotAuthenticated, Unavailable."""
+        return await self.identity.identify(request.headers)
+
+    def request_id(self, request: Request) -> str:
+        return request_id(request.scope)

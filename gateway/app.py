@@ -1,0 +1,279 @@
+"""The composition root: settings become adapters, adapters a site, the site a Starlette application.
+
+Everything that has to be closed again is registered on one AsyncExitStack, in the order it was opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from gateway.api.errors import exception_handlers
+from gateway.api.framing import FrontLimits
+from gateway.api.front import Front
+from gateway.api.guard import Guard
+from gateway.api.image_schema import ImageRules
+from gateway.api.routes import routes
+from gateway.catalog import open_catalog
+from gateway.decisionlog import JsonLines
+from gateway.identity import IDENTITIES
+from gateway.jobs.durable import DurableJobs
+from gateway.methods import METHODS
+from gateway.methods.rules import Deadlines, FetchRules
+from gateway.model.errors import Conflict, Interrupted
+from gateway.policy.compiler import compile_tree
+from gateway.policy.expression import engine
+from gateway.policy.reader import Source
+from gateway.policy.rules import Policy
+from gateway.ports import Identity, Store
+from gateway.service import reaper, worker
+from gateway.service.site import Limits, PolicyTrees, Site
+from gateway.settings import Settings
+from gateway.shipped_files import shipped
+from gateway.stages.pipeline import STAGES
+from gateway.stores import STORES
+from gateway.tools.seal import open_seal
+from gateway.trees import read_tree
+
+log = logging.getLogger("gateway")
+
+QUIET_SECONDS = 10
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Site]:
+    """A site at work: records open, engine launched, reaper sweeping. Raises Refusal or Problems, before it serves."""
+    async with AsyncExitStack() as stack:
+        _own(settings, stack)
+        jobs = DurableJobs(
+            _engine_url(settings.catalog_url), executor="gateway", concurrency=settings.imports.concurrency
+        )
+        wake = asyncio.Event()
+        site = await _site(settings, stack, jobs, wake)
+        await _keep_tree(site, settings)
+        await reaper.settle_dead(site)
+
+        async def run(import_id: str) -> None:
+            await worker.run(site, import_id)
+
+        await jobs.start(run)
+        stack.push_async_callback(jobs.stop)
+        sweeping = asyncio.create_task(reaper.forever(site, wake))
+        stack.callback(sweeping.cancel)
+        stack.push_async_callback(_quiet, site)
+        yield site
+
+
+async def _quiet(site: Site) -> None:
+    """Deliveries end before what they write to is closed. A source that is silent is given up after a while."""
+    try:
+        async with asyncio.timeout(QUIET_SECONDS):
+            while site.writing:
+                site.halt(Interrupted("The gateway is stopping.", remedy="Imports go on after its restart."))
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        log.warning("%d deliveries did not end in time", len(site.writing))
+
+
+async def _site(settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wake: asyncio.Event) -> Site:
+    catalog = await stack.enter_async_context(open_catalog(settings.catalog_url))
+    decisions = JsonLines(
+        settings.decision_log_path,
+        fsync=settings.policy.decision_log.fsync,
+        required=settings.policy.decision_log.required,
+    )
+    stack.callback(decisions.close)
+    rules = fetch_rules(settings)
+    return Site(
+        catalog=catalog,
+        stores={store.name: _store(settings, store.name) for store in settings.stores},
+        default_store=settings.default_store.name,
+        methods={name: make(rules) for name, make in METHODS.items()},
+        stages=frozenset(STAGES),
+        policy=PolicyTrees(load_policy(settings), _recompile(settings)),
+        decisions=decisions,
+        jobs=jobs,
+        seal=open_seal(settings.secret_key_path),
+        clock=SystemClock(),
+        limits=limits(settings),
+        writer=str(uuid.uuid4()),
+        new_id=lambda: str(uuid.uuid4()),
+        kick_reaper=wake.set,
+    )
+
+
+def _own(settings: Settings, stack: AsyncExitStack) -> None:
+    """One process a data folder: SQLite and the engine's recovery both rest on it."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Conflict(
+            f"The data folder {settings.data} is used by another gateway.",
+            remedy="Stop that one, or name another folder with --data.",
+            code="data-in-use",
+        ) from None
+
+
+def _engine_url(catalog_url: str) -> str:
+    """The engine is synchronous: the same database, by its synchronous driver."""
+    return catalog_url.replace("sqlite+aiosqlite://", "sqlite://", 1)
+
+
+def _store(settings: Settings, name: str) -> Store:
+    wanted = next(store for store in settings.stores if store.name == name)
+    return STORES[wanted.type](wanted.name, settings.folder_of(wanted))
+
+
+def fetch_rules(settings: Settings) -> FetchRules:
+    fetch = settings.fetch
+    host = settings.server.host
+    own = () if host == "localhost" else ((ip_address(host), settings.server.port),)
+    return FetchRules(
+        allowed_networks=fetch.allowed_networks,
+        ports=fetch.ports,
+        own_addresses=own,
+        deadlines=Deadlines(
+            dns=fetch.dns_timeout,
+            connect=fetch.connect_timeout,
+            idle=fetch.idle_timeout,
+            total=fetch.total_timeout,
+            minimum_rate=fetch.minimum_rate,
+        ),
+        ca_file=fetch.ca_file,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    imports = settings.imports
+    return Limits(
+        abandoned_after=timedelta(seconds=imports.abandoned_after),
+        staged_after=timedelta(seconds=imports.staged_after),
+        reaper_interval=timedelta(seconds=imports.reaper_interval),
+        progress_interval=timedelta(seconds=imports.progress_interval),
+        attempts=imports.retries + 1,
+        image_hash=settings.images.hash,
+        md5=settings.images.md5,
+    )
+
+
+def load_policy(settings: Settings) -> Policy:
+    """The tree in force. Raises Problems: the service does not start without a valid tree."""
+    return _compiled(settings, read_tree(settings.policy_directory))
+
+
+def _recompile(settings: Settings) -> Callable[[Mapping[str, str]], Policy]:
+    return lambda files: _compiled(settings, tuple(Source(name, text.encode()) for name, text in files.items()))
+
+
+def _compiled(settings: Settings, sources: tuple[Source, ...]) -> Policy:
+    schema = json.loads((shipped("schemas") / "policy.schema.json").read_text())
+    return compile_tree(sources, schema=schema, engine=engine(settings.policy.engine), methods=tuple(METHODS))
+
+
+async def _keep_tree(site: Site, settings: Settings) -> None:
+    sources = {source.name: source.text.decode() for source in read_tree(settings.policy_directory)}
+    async with site.catalog.begin() as tx:
+        await tx.keep_tree(site.policy.current.revision, sources)
+
+
+def identity(settings: Settings) -> Identity:
+    return IDENTITIES[settings.identity.type](settings.identity)
+
+
+def starlette_app(settings: Settings, site: Site) -> ASGIApp:
+    who = identity(settings)
+    front = Front(
+        site=site,
+        identity=who,
+        public_endpoint=settings.server.public_endpoint,
+        store_descriptions={store.name: store.description for store in settings.stores},
+    )
+    app = Starlette(routes=routes(front, image_rules(settings)), exception_handlers=exception_handlers(who.challenge))
+    app.router.redirect_slashes = False
+    server = settings.server
+    front_limits = FrontLimits(
+        headers=server.max_headers,
+        header_bytes=server.max_header_size,
+        idle=server.idle_timeout,
+        rate=server.minimum_rate,
+    )
+    return Guard(app, limits=front_limits, public_endpoint=server.public_endpoint)
+
+
+def image_rules(settings: Settings) -> ImageRules:
+    images = settings.images
+    return ImageRules(
+        disk_formats=images.disk_formats,
+        container_formats=images.container_formats,
+        max_properties=images.max_properties,
+        max_tags=images.max_tags,
+    )
+
+
+def serve(settings: Settings, *, demo: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT. Open requests get `shutdown_timeout`; open imports go on after the next start."""
+    set_up_logging(settings)
+    asyncio.run(_serve(settings, demo))
+
+
+def set_up_logging(settings: Settings) -> None:
+    """One line an event on standard error. Libraries speak up from warnings on."""
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("gateway").setLevel(settings.log.level.upper())
+
+
+async def _serve(settings: Settings, demo: bool) -> None:
+    async with running(settings) as site:
+        config = _uvicorn(settings, starlette_app(settings, site))
+        listening = config.bind_socket()
+        log.info("policy %s, %d rules", site.policy.current.revision, len(site.policy.current.rules))
+        # On standard output, for people and for scripts that wait for it.
+        print(_welcome(listening.getsockname(), demo), flush=True)  # noqa: T201
+        await uvicorn.Server(config).serve([listening])
+
+
+def _welcome(address: tuple[str, int], demo: bool) -> str:
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    line = f"Import Gateway serves http://{host}:{address[1]}"
+    return f"{line} for stranger, silver, gold and admin (password: demo)" if demo else line
+
+
+def _uvicorn(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    server = settings.server
+    return uvicorn.Config(
+        app,
+        host=server.host,
+        port=server.port,
+        http="httptools",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(server.shutdown_timeout),
+        h11_max_incomplete_event_size=server.max_header_size,
+    )

@@ -1,0 +1,101 @@
+"""Blob rows (the intent and the state of bytes in a store) and location rows (which of them may be read)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, exists, or_, select, update
+
+from gateway.catalog.rows import Rows
+from gateway.catalog.tables import blobs, images, locations
+from gateway.model.errors import Conflict, NotFound
+from gateway.model.image import BLOB_MOVES, Blob, BlobState
+
+_BLOBS = select(blobs)
+_SETTABLE = frozenset({"size", "verdict"})
+_UNREAPED = (BlobState.WRITING.value, BlobState.STAGED.value, BlobState.KEPT.value)
+
+
+def _blob(row: Row[Any]) -> Blob:
+    values = dict(row._mapping)
+    values["state"] = BlobState(values["state"])
+    return Blob(**values)
+
+
+def _columns(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    columns = dict(values or {})
+    if strangers := columns.keys() - _SETTABLE:
+        raise ValueError(f"not settable on a blob: {', '.join(sorted(strangers))}")
+    return columns
+
+
+class Blobs(Rows):
+    async def add_blob(self, blob: Blob) -> None:
+        values = {column.name: getattr(blob, column.name) for column in blobs.c} | {"state": blob.state.value}
+        refusal = Conflict(f"Blob {blob.id} cannot be added to store {blob.store}: its id or its key is in use")
+        await self._add(blobs, values, refusal)
+
+    async def blob(self, blob_id: str) -> Blob | None:
+        row = await self._first(_BLOBS.where(blobs.c.id == blob_id))
+        return _blob(row) if row else None
+
+    async def move_blob(self, blob_id: str, state: BlobState, values: Mapping[str, Any] | None = None) -> Blob:
+        sources = [before.value for before, afters in BLOB_MOVES.items() if state in afters]
+        statement = update(blobs).where(blobs.c.id == blob_id, blobs.c.state.in_(sources))
+        moved = await self._change(statement.values(_columns(values) | {"state": state.value}))
+        blob = await self.blob(blob_id)
+        if blob is None:
+            raise NotFound(f"No blob found with ID {blob_id}")
+        if not moved:
+            raise Conflict(f"Blob {blob_id} is {blob.state} and cannot become {state}", code="blob-conflict")
+        return blob
+
+    async def drop_blob(self, blob_id: str) -> None:
+        """A missing row is fine (the reaper repeats itself). Raises Conflict for a blob that is not doomed."""
+        doomed = delete(blobs).where(blobs.c.id == blob_id, blobs.c.state == BlobState.DOOMED.value)
+        await self._connection.execute(delete(locations).where(locations.c.blob_id.in_(_doomed_id(blob_id))))
+        if not await self._change(doomed) and (blob := await self.blob(blob_id)):
+            raise Conflict(f"Blob {blob_id} is {blob.state}; only doomed blobs are forgotten", code="blob-conflict")
+
+    async def blobs(self, image_id: str) -> Sequence[Blob]:
+        return await self._blobs(_BLOBS.where(blobs.c.image_id == image_id))
+
+    async def doomed_blobs(self, limit: int = 100) -> Sequence[Blob]:
+        return await self._blobs(_BLOBS.where(blobs.c.state == BlobState.DOOMED.value).limit(limit))
+
+    async def writing_blobs(self, not_by: str) -> Sequence[Blob]:
+        return await self._blobs(_BLOBS.where(blobs.c.state == BlobState.WRITING.value, blobs.c.writer != not_by))
+
+    async def staged_without_image(self, limit: int = 100) -> Sequence[Blob]:
+        orphan = exists().where(images.c.id == blobs.c.image_id, images.c.deleted_at.is_not(None))
+        unread = ~exists().where(locations.c.blob_id == blobs.c.id)
+        lost = or_(orphan, (blobs.c.state == BlobState.KEPT.value) & unread)
+        return await self._blobs(_BLOBS.where(blobs.c.state.in_(_UNREAPED), lost).limit(limit))
+
+    async def keys(self, store: str) -> Sequence[str]:
+        rows = await self._all(select(blobs.c.key).where(blobs.c.store == store))
+        return [row.key for row in rows]
+
+    async def add_location(self, image_id: str, blob_id: str, *, now: datetime) -> None:
+        values = {"image_id": image_id, "blob_id": blob_id, "created_at": now}
+        refusal = Conflict(f"Blob {blob_id} cannot become a location of image {image_id}: it is one, or it is gone")
+        await self._add(locations, values, refusal)
+
+    async def locations(self, image_id: str) -> Sequence[Blob]:
+        """Only KEPT blobs: bytes that were never accepted, or wait for the reaper, cannot be read by any route."""
+        kept = _BLOBS.join(locations).where(locations.c.image_id == image_id, blobs.c.state == BlobState.KEPT.value)
+        rows = await self._all(kept.order_by(locations.c.created_at, blobs.c.id))
+        return [_blob(row) for row in rows]
+
+    async def drop_locations(self, image_id: str) -> None:
+        await self._connection.execute(delete(locations).where(locations.c.image_id == image_id))
+
+    async def _blobs(self, statement: Select[Any]) -> Sequence[Blob]:
+        rows = await self._all(statement.order_by(blobs.c.created_at, blobs.c.id))
+        return [_blob(row) for row in rows]
+
+
+def _doomed_id(blob_id: str) -> Select[Any]:
+    return select(blobs.c.id).where(blobs.c.id == blob_id, blobs.c.state == BlobState.DOOMED.value)

@@ -1,0 +1,106 @@
+"""Import rows: moved by IMPORT_MOVES alone, fenced by the attempt number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, Update, select, update
+
+from gateway.catalog.rows import Rows
+from gateway.catalog.tables import imports
+from gateway.model.errors import Cancelled, Conflict, NotFound
+from gateway.model.imports import IMPORT_MOVES, Import, ImportMove, ImportStatus, import_target
+
+_IMPORTS = select(imports)
+_OPEN = (ImportStatus.PENDING.value, ImportStatus.PROCESSING.value)
+_SETTABLE = frozenset({"bytes_done", "bytes_total", "report", "code", "message", "remedy", "sealed", "updated_at"})
+
+
+def _import(row: Row[Any]) -> Import:
+    values = dict(row._mapping)
+    values["status"] = ImportStatus(values["status"])
+    values["report"] = tuple(values["report"])
+    return Import(**values)
+
+
+def _columns(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    columns = dict(values or {})
+    if strangers := columns.keys() - _SETTABLE:
+        raise ValueError(f"not settable on an import: {', '.join(sorted(strangers))}")
+    if "report" in columns:
+        columns["report"] = list(columns["report"])
+    return columns
+
+
+def _by_move(import_id: str, move: ImportMove) -> Update:
+    sources, after = IMPORT_MOVES[move]
+    movable = imports.c.status.in_([status.value for status in sources])
+    return update(imports).where(imports.c.id == import_id, movable).values(status=after.value)
+
+
+class Imports(Rows):
+    async def add_import(self, work: Import) -> None:
+        """Raises Conflict for a second open import of the same image, whatever its method."""
+        values = {column.name: getattr(work, column.name) for column in imports.c}
+        values |= {"status": work.status.value, "report": list(work.report)}
+        values |= {"request": dict(work.request), "facts": dict(work.facts)}
+        refusal = Conflict(
+            f"Image {work.image_id} has an active import",
+            remedy="Wait for it to end (see the image's tasks), or delete the image.",
+            code="import-active",
+        )
+        await self._add(imports, values, refusal)
+
+    async def import_(self, import_id: str) -> Import | None:
+        row = await self._first(_IMPORTS.where(imports.c.id == import_id))
+        return _import(row) if row else None
+
+    async def imports(self, image_id: str) -> Sequence[Import]:
+        newest_first = (imports.c.created_at.desc(), imports.c.id.desc())
+        return await self._imports(_IMPORTS.where(imports.c.image_id == image_id).order_by(*newest_first))
+
+    async def open_imports(self) -> Sequence[Import]:
+        oldest_first = (imports.c.created_at, imports.c.id)
+        return await self._imports(_IMPORTS.where(imports.c.status.in_(_OPEN)).order_by(*oldest_first))
+
+    async def begin_attempt(self, import_id: str, *, now: datetime) -> Import:
+        statement = _by_move(import_id, ImportMove.START).values(attempt=imports.c.attempt + 1, updated_at=now)
+        return await self._swap(import_id, ImportMove.START, statement)
+
+    async def move_import(
+        self,
+        import_id: str,
+        move: ImportMove,
+        *,
+        attempt: int | None,
+        now: datetime,
+        values: Mapping[str, Any] | None = None,
+    ) -> Import:
+        statement = _by_move(import_id, move).values({"updated_at": now} | _columns(values))
+        if attempt is not None:
+            statement = statement.where(imports.c.attempt == attempt)
+        return await self._swap(import_id, move, statement)
+
+    async def progress(self, import_id: str, attempt: int, values: Mapping[str, Any]) -> bool:
+        current = (
+            imports.c.id == import_id,
+            imports.c.attempt == attempt,
+            imports.c.status == ImportStatus.PROCESSING.value,
+        )
+        return bool(await self._change(update(imports).where(*current).values(_columns(values))))
+
+    async def _swap(self, import_id: str, move: ImportMove, statement: Update) -> Import:
+        """Compare-and-swap: nothing has changed when it raises."""
+        moved = await self._change(statement)
+        work = await self.import_(import_id)
+        if work is None:
+            raise NotFound(f"No import found with ID {import_id}")
+        if not moved:
+            import_target(work.status, move)
+            raise Cancelled(f"Attempt {work.attempt} of import {import_id} has taken over.")
+        return work
+
+    async def _imports(self, statement: Select[Any]) -> Sequence[Import]:
+        return [_import(row) for row in await self._all(statement)]

@@ -1,0 +1,188 @@
+"""The tables. Everything here is valid on SQLite and on PostgreSQL.
+
+Tags and properties are kept twice on purpose: as JSON on the image row, so that a page of images is one statement, and
+as rows of `image_tags` and `image_properties`, which exist only to be filtered by. `Images` is the one
+class that writes both. Which stores hold an image, and its open import, are never stored: they are computed.
+
+Deleted images keep their row (`deleted_at` set): their ids are never given out again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """Aware UTC in, aware UTC out; SQLite keeps no time zones, so there it is stored as plain UTC text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_by_%(column_0_N_name)s",
+        "uq": "%(table_name)s_once_by_%(column_0_N_name)s",
+        "fk": "%(table_name)s_%(column_0_N_name)s_in_%(referred_table_name)s",
+        "pk": "%(table_name)s_key",
+    }
+)
+_JSON = JSON(none_as_null=True)
+_ALIVE = text("deleted_at IS NULL")
+_OPEN_IMPORT = text("status IN ('pending', 'processing')")
+
+
+def _alive_index(name: str, *columns: str) -> Index:
+    """An index that leaves tombstones out, so that a long history costs a list nothing."""
+    return Index(name, *columns, sqlite_where=_ALIVE, postgresql_where=_ALIVE)
+
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner", String),
+    Column("status", String, nullable=False),
+    Column("name", String),
+    Column("disk_format", String),
+    Column("container_format", String),
+    Column("visibility", String, nullable=False),
+    Column("size", BigInteger),
+    Column("virtual_size", BigInteger),
+    Column("checksum", String),
+    Column("os_hash_algo", String),
+    Column("os_hash_value", String),
+    Column("protected", Boolean, nullable=False),
+    Column("os_hidden", Boolean, nullable=False),
+    Column("min_disk", BigInteger, nullable=False),
+    Column("min_ram", BigInteger, nullable=False),
+    Column("tags", _JSON, nullable=False),
+    Column("properties", _JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("deleted_at", Moment),
+    _alive_index("images_by_age", "created_at", "id"),
+    _alive_index("images_by_owner", "owner", "created_at", "id"),
+    _alive_index("images_by_visibility", "visibility", "created_at", "id"),
+    _alive_index("images_by_name", "name", "created_at", "id"),
+    _alive_index("images_by_status", "status", "updated_at"),
+)
+
+image_tags = Table(
+    "image_tags",
+    metadata,
+    Column("tag", String, primary_key=True),
+    Column("image_id", String, ForeignKey("images.id"), primary_key=True, index=True),
+)
+
+image_properties = Table(
+    "image_properties",
+    metadata,
+    Column("image_id", String, ForeignKey("images.id"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Index(None, "name", "value"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("image_id", String, ForeignKey("images.id"), nullable=False, index=True),
+    Column("store", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("writer", String, nullable=False),
+    Column("size", BigInteger),
+    Column("verdict", _JSON),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("store", "key"),
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("image_id", String, ForeignKey("images.id"), primary_key=True),
+    Column("blob_id", String, ForeignKey("blobs.id"), primary_key=True, index=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("image_id", String, ForeignKey("images.id"), nullable=False),
+    Column("owner", String),
+    Column("user_id", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("request", _JSON, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("facts", _JSON, nullable=False),
+    Column("store", String, nullable=False),
+    Column("decision_id", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("bytes_done", BigInteger, nullable=False),
+    Column("bytes_total", BigInteger),
+    Column("report", _JSON, nullable=False),
+    Column("code", String),
+    Column("message", String, nullable=False),
+    Column("remedy", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("request_id", String, nullable=False),
+    Index(None, "image_id", "created_at"),
+    # The database itself keeps an image from having two imports at once.
+    Index("imports_open", "image_id", unique=True, sqlite_where=_OPEN_IMPORT, postgresql_where=_OPEN_IMPORT),
+    Index(None, "status"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("image_id", String, index=True),
+    Column("at", Moment, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("record", _JSON, nullable=False),
+)
+
+trees = Table(
+    "policy_trees",
+    metadata,
+    Column("revision", String, primary_key=True),
+    Column("sources", _JSON, nullable=False),
+)

@@ -1,0 +1,137 @@
+"""The few calls of the Images API v2 an import needs. Errors come back as refusals, with their message and remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from gateway.cli.logins import Login
+from gateway.model.errors import Conflict, Forbidden, NotAuthenticated, NotFound, Refusal, Unavailable
+
+_TIMEOUT = httpx.Timeout(30.0, read=600.0)
+"""A staged image is answered once it is on disk, which may take a while."""
+
+_KINDS: Mapping[int, type[Refusal]] = {
+    401: NotAuthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    **dict.fromkeys((502, 503, 504), Unavailable),
+}
+"""Refusals somebody here looks for. The last three come from a service, or a proxy before it, that is away."""
+
+_LOGIN = "Say who you are: --user and --password, or --cloud."
+_ADDRESS = "Check the URL: it has to be the root of an image service."
+
+
+class ImagesClient:
+    """A client for one image service, over one connection pool. Every call raises a Refusal for any failure."""
+
+    def __init__(self, login: Login) -> None:
+        self.endpoint = re.sub(r"/v2(\.\d+)?/?$", "", login.endpoint.rstrip("/"))
+        self._http = httpx.Client(
+            base_url=self.endpoint,
+            auth=login.auth,
+            verify=login.verify,
+            timeout=_TIMEOUT,
+            headers={"Accept": "application/json"},
+        )
+
+    def __enter__(self) -> ImagesClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def discovery(self) -> Mapping[str, Any]:
+        """GET /v2/info/import."""
+        return _object(self._call("GET", "/v2/info/import"))
+
+    def create(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return _object(self._call("POST", "/v2/images", json=values))
+
+    def stage(self, image_id: str, blocks: Iterable[bytes], size: int) -> None:
+        """PUT /v2/images/{id}/stage. The size is announced, so that a claim over the limit costs no bytes."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size),
+            "X-OpenStack-Image-Size": str(size),
+        }
+        self._call("PUT", f"/v2/images/{image_id}/stage", content=blocks, headers=headers)
+
+    def start_import(self, image_id: str, method: Mapping[str, str]) -> None:
+        self._call("POST", f"/v2/images/{image_id}/import", json={"method": method})
+
+    def image(self, image_id: str) -> Mapping[str, Any]:
+        return _object(self._call("GET", f"/v2/images/{image_id}"))
+
+    def tasks(self, image_id: str) -> list[Mapping[str, Any]]:
+        """The image's tasks, newest first."""
+        tasks = _object(self._call("GET", f"/v2/images/{image_id}/tasks")).get("tasks", [])
+        return sorted(tasks, key=lambda task: str(task.get("created_at")), reverse=True)
+
+    def delete(self, image_id: str) -> None:
+        self._call("DELETE", f"/v2/images/{image_id}")
+
+    def _call(self, verb: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(verb, path, **more)
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"The image service at {self.endpoint} does not answer: {_cause(error)}.",
+                remedy="Check the address, or start one with `import-gateway serve`.",
+                code="no-answer",
+            ) from None
+        except httpx.InvalidURL as error:
+            raise Refusal(f"{self.endpoint!r} is no URL: {error}.", remedy="Write http://HOST:PORT.") from None
+        if not answer.is_success:
+            raise refusal_of(answer)
+        return answer
+
+
+def refusal_of(answer: httpx.Response) -> Refusal:
+    """The refusal an error response carries: this service's nested form, or whatever text another one sends."""
+    said = _error(answer)
+    remedy = str(said.get("remedy") or (_LOGIN if answer.status_code == 401 else ""))
+    message = str(said.get("message") or f"The service answered {answer.status_code} {answer.reason_phrase}.")
+    # The service repeats the remedy at the end of its message, for clients that print nothing else.
+    message = message.replace("<br />", " ").strip().removesuffix(remedy).strip()
+    kind = _KINDS.get(answer.status_code, Refusal)
+    refusal = kind(message, remedy=remedy, code=str(said.get("reason") or answer.status_code))
+    refusal.status = answer.status_code
+    return refusal
+
+
+def _error(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        text = re.sub(r"<[^>]+>|\s+", " ", answer.text[:2000]).strip()
+        return {"message": text, "remedy": _ADDRESS}
+    if not isinstance(body, dict):
+        return {}
+    error = body.get("error", body)
+    return error if isinstance(error, dict) else {}
+
+
+def _object(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Refusal(
+            f"{answer.request.url} answered something that is not the Images API.",
+            remedy=_ADDRESS,
+        )
+    return body
+
+
+def _cause(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__

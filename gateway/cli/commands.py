@@ -1,0 +1,23 @@
+"""Every command, listed in one place."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.cli.importing import import_image
+from gateway.cli.methods import methods
+from gateway.cli.policy import app as policy
+from gateway.cli.serving import serve
+
+app = typer.Typer(
+    help="Policy-driven image import for clouds, speaking the OpenStack Images API v2.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve)
+app.command()(methods)
+app.command("import")(import_image)
+app.add_typer(policy, name="policy", help="Check, test and explain policy trees.")

@@ -1,0 +1,108 @@
+"""`import-gateway methods`: what may I import, and why not the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.connection import CloudOption, Connection, JsonOption, PasswordOption, UrlOption, UserOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gateway.cli.offer import Offers
+    from gateway.model.decision import Within
+
+_SOURCE_KEYS = ("hosts", "schemes", "ports", "regions")
+
+
+def methods(
+    cloud: CloudOption = None,
+    url: UrlOption = None,
+    user: UserOption = None,
+    password: PasswordOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What may I import, and why not the rest?
+
+    Asks the service (GET /v2/info/import) and shows each method with its limits, sources and checks, and each
+    withheld method with the reason.
+    """
+    from gateway.cli.offer import Offers
+    from gateway.cli.speech import print_json
+
+    with Connection(cloud, url, user, password).open() as client:
+        discovery = client.discovery()
+    if json:
+        print_json(discovery)
+    else:
+        _show(Offers.of(discovery))
+
+
+def _show(offers: Offers) -> None:
+    from rich.text import Text
+
+    from gateway.cli.speech import out
+
+    for name in offers.methods:
+        out().print(Text(name, style="bold green"))
+        out().print(_grid(_terms(offers, name)))
+    if not offers.methods:
+        out().print(Text("This project may not import by any method.", style="bold"))
+    if offers.withheld:
+        out().print(Text("Not offered", style="bold yellow"))
+        out().print(_grid((name, _why(about)) for name, about in sorted(offers.withheld.items())))
+
+
+def _grid(rows: Iterator[tuple[str, str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for title, text in rows:
+        grid.add_row(f"  {title}", Text(text))
+    return grid
+
+
+def _terms(offers: Offers, method: str) -> Iterator[tuple[str, str]]:
+    terms, ways = offers.terms(method), offers.within(method)
+    for number, within in enumerate(ways):
+        yield "limits" if number == 0 else "or", _limits(within, method)
+        if sources := _sources(within, method):
+            yield "sources", sources
+    yield "stages", ", ".join(terms.get("stages", ())) or "none"
+    for one in terms.get("sometimes", ()):
+        yield "sometimes", f"{_stage(one['stage'])}: {one['message']}"
+    for message in terms.get("refused_when", ()):
+        yield "refused", message
+    for message in terms.get("warnings", ()):
+        yield "warning", message
+
+
+def _limits(within: Within, method: str) -> str:
+    from gateway.policy.wording import said_within
+
+    return said_within(replace(within, **dict.fromkeys(_SOURCE_KEYS)), method) or "none"
+
+
+def _sources(within: Within, method: str) -> str:
+    """Empty for a method that has no source of its own."""
+    from gateway.model.decision import Within
+    from gateway.policy.facts import SOURCE_FACTS
+    from gateway.policy.wording import said_within
+
+    if not SOURCE_FACTS.get(method, True):
+        return ""
+    return said_within(Within(**{key: getattr(within, key) for key in _SOURCE_KEYS}), method) or "any"
+
+
+def _stage(value: str | Mapping[str, Any]) -> str:
+    """A stage is its name, or its name with options."""
+    return value if isinstance(value, str) else next(iter(value), "")
+
+
+def _why(about: Mapping[str, str]) -> str:
+    return f"{about.get('message', '')} ({about.get('reason', 'not-granted')})".strip()

@@ -1,0 +1,1 @@
+"""Durable execution of imports, behind the Jobs port."""

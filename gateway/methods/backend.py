@@ -1,0 +1,102 @@
+"""The network under the one fetch: resolve once, check every address, dial the checked one, check the peer.
+
+httpcore's public NetworkBackend is the place for it: whatever the layers above think a URL means, no connection comes
+about but through `connect_tcp`.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+
+from gateway.methods import refusals
+from gateway.methods.address import Address, parsed, permitted
+from gateway.methods.location import Location
+from gateway.methods.pace import Pace
+from gateway.methods.resolver import Resolve
+from gateway.methods.rules import FetchRules
+from gateway.methods.stream import PacedStream
+
+MAX_DIALS = 4
+
+
+class PinnedBackend(httpcore.NetworkBackend):
+    """Connects to one location and to nothing else."""
+
+    def __init__(self, rules: FetchRules, resolve: Resolve, location: Location, pace: Pace) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._location = location
+        self._pace = pace
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Dial the pinned location. Raises SourceRefused (`source-unreachable`), always equally late."""
+        started = time.monotonic()
+        try:
+            if (host, port) != (self._location.host, self._location.port):
+                raise OSError("the client above reads the URL in another way")
+            connection = self._dial(self._addresses())
+        except OSError:
+            time.sleep(max(0.0, started + self._rules.deadlines.reach - time.monotonic()))
+            raise refusals.unreachable(self._location) from None
+        self._pace.begin_head()
+        return PacedStream(connection, self._location, self._pace)
+
+    def _addresses(self) -> list[Address]:
+        """Every address of the host, all of them permitted. Raises OSError if there is none, or a single one is not."""
+        literal = parsed(self._location.host)
+        texts = [str(literal)] if literal else self._resolve(self._location.host, self._rules.deadlines.dns)
+        addresses = [parsed(text) for text in texts]
+        checked = [
+            address for address in addresses if address and contactable(self._rules, address, self._location.port)
+        ]
+        if not checked or len(checked) != len(addresses):
+            raise OSError("an address is not permitted")
+        return list(dict.fromkeys(checked))[:MAX_DIALS]
+
+    def _dial(self, addresses: list[Address]) -> socket.socket:
+        until = time.monotonic() + self._rules.deadlines.connect
+        for position, address in enumerate(addresses):
+            share = (until - time.monotonic()) / (len(addresses) - position)
+            try:
+                return _connected(address, self._location.port, max(share, 0.001))
+            except OSError:
+                continue
+        raise OSError("no address answers")
+
+
+def contactable(rules: FetchRules, address: Address, port: int) -> bool:
+    """Whether the operator's rules let a fetch contact `address` at `port`."""
+    own = any(port == taken and (where.is_unspecified or where == address) for where, taken in rules.own_addresses)
+    return not own and permitted(address, rules.allowed_networks)
+
+
+def _connected(address: Address, port: int, timeout: float) -> socket.socket:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect((str(address), port))
+        confirm_peer(connection, address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def confirm_peer(connection: socket.socket, address: Address) -> None:
+    """Raises OSError unless the other end of `connection` is `address`."""
+    if parsed(connection.getpeername()[0]) != address:
+        raise OSError("another peer answers than was dialled")

@@ -1,0 +1,1 @@
+"""The words of the house as plain values: images, imports, decisions, verdicts and every refusal."""

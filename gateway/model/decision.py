@@ -1,0 +1,96 @@
+"""What a policy decides about one import.
+
+A `Decision` is a value: it carries its action, its reasons, the plan it grants and the revision of the policy tree
+that made it. Discovery is made of the same values, decided with fewer facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """`OPEN` means: nothing refuses it so far, and what is still unknown (host, bytes...) will decide."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    OPEN = "open"
+
+
+class ReasonCode(StrEnum):
+    """Why an import is refused, or why a method is withheld. Stable, shown to callers."""
+
+    NOT_GRANTED = "not-granted"
+    OVER_LIMIT = "over-limit"
+    DENIED = "denied"
+    POLICY_CONFLICT = "policy-conflict"
+    STAGE_UNAVAILABLE = "stage-unavailable"
+    METHOD_UNAVAILABLE = "method-unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One reason, said so that a tenant can act on it. `rule` (`policy/id`) is for operators and the log only."""
+
+    code: ReasonCode
+    message: str
+    remedy: str = ""
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageCall:
+    """One stage a plan demands, with its options. Equal calls are the same work."""
+
+    name: str
+    options: tuple[tuple[str, str | int | bool], ...] = ()
+
+    def as_mapping(self) -> dict[str, str | int | bool]:
+        return dict(self.options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """One set of limits; None means unlimited. Sizes in bytes. All lists are sorted and lower case."""
+
+    max_size: int | None = None
+    max_virtual_size: int | None = None
+    disk_formats: tuple[str, ...] | None = None
+    container_formats: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] | None = None
+    schemes: tuple[str, ...] | None = None
+    ports: tuple[int, ...] | None = None
+    stores: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a granted import has to do: its stages in running order, and the byte cap of the stream."""
+
+    stages: tuple[StageCall, ...] = ()
+    max_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer of `gateway.policy.decide.decide`.
+
+    `within` are the alternatives one of which must cover the import (each already met with every limit);
+    `refused_when` and `warnings` are the messages of open denies and of matching rules in mode `warn`;
+    `sometimes` are stages that open requires may add. `outcomes` maps `policy/id` to `yes|no|open|error` for every
+    rule that was touched, for the log and for explain.
+    """
+
+    method: str
+    action: Action
+    revision: str
+    reasons: tuple[Reason, ...] = ()
+    plan: Plan = field(default_factory=Plan)
+    within: tuple[Within, ...] = ()
+    sometimes: tuple[tuple[StageCall, str], ...] = ()
+    refused_when: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)

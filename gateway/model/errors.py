@@ -1,0 +1,157 @@
+"""Every refusal this program can give, as one tree.
+
+A refusal says what happened, to which thing, and what to do now. The `code` is stable and meant for programs;
+`message` and `remedy` are meant for people; `status` is the HTTP status the Images API uses for that case.
+Nothing below `api` knows HTTP beyond that hint.
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """An error said to a caller, by name.
+
+    `rule` is set only where the caller may see it (the operator's own tools); `decision` is the id under which
+    the decision log holds the details.
+    """
+
+    status = 400
+    code = "bad-request"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: str | None = None,
+        rule: str | None = None,
+        decision: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.rule = rule
+        self.decision = decision
+        if code is not None:
+            self.code = code
+
+
+class BadRequest(Refusal):
+    """400: the request itself is wrong; sending it again will not help."""
+
+
+class NotAuthenticated(Refusal):
+    status = 401
+    code = "not-authenticated"
+
+
+class Forbidden(Refusal):
+    status = 403
+    code = "forbidden"
+
+
+class PolicyRefused(Forbidden):
+    """403: a policy decision; `code` is the decision's reason code."""
+
+    code = "not-granted"
+
+
+class NotFound(Refusal):
+    status = 404
+    code = "not-found"
+
+
+class NotAllowedHere(Refusal):
+    """405: the resource exists, the verb does not."""
+
+    status = 405
+    code = "method-not-allowed"
+
+
+class Conflict(Refusal):
+    status = 409
+    code = "conflict"
+
+
+class Gone(Refusal):
+    status = 410
+    code = "gone"
+
+
+class TooLarge(Refusal):
+    status = 413
+    code = "too-large"
+
+
+class WrongMediaType(Refusal):
+    status = 415
+    code = "wrong-media-type"
+
+
+class RangeNotSatisfiable(Refusal):
+    status = 416
+    code = "range-not-satisfiable"
+
+    def __init__(self, message: str, *, size: int, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.size = size
+
+
+class HeadersTooLarge(Refusal):
+    status = 431
+    code = "headers-too-large"
+
+
+class Unavailable(Refusal):
+    """503: nothing is wrong with the request; a part of the service is away for now."""
+
+    status = 503
+    code = "unavailable"
+
+
+class ContentRefused(Refusal):
+    """The bytes themselves were refused by a stage; `code` names the finding (`format-mismatch`, `backing-file`...).
+
+    415 is what Glance answers for an upload whose content fails its checks.
+    """
+
+    status = 415
+    code = "content-refused"
+
+
+class OverLimit(TooLarge):
+    """More bytes arrived than the decision grants."""
+
+    code = "over-limit"
+
+
+class SourceRefused(Refusal):
+    """A source may not be fetched, or could not be: `code` tells which (`source-refused`, `source-failed`...).
+
+    `transient` where the same fetch may succeed later: the import tries again before it gives up.
+    """
+
+    code = "source-refused"
+
+    def __init__(self, message: str, *, remedy: str = "", code: str | None = None, transient: bool = False) -> None:
+        super().__init__(message, remedy=remedy, code=code)
+        self.transient = transient
+
+
+class BrokenUpload(Refusal):
+    """The client went away or sent fewer bytes than it announced."""
+
+    code = "broken-upload"
+
+
+class Cancelled(Refusal):
+    """The import's image was deleted, or another attempt took over."""
+
+    status = 409
+    code = "cancelled"
+
+
+class Interrupted(Unavailable):
+    """This process is ending. An upload has to be sent again; an import goes on in the next process."""
+
+    code = "interrupted"

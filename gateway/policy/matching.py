@@ -1,0 +1,139 @@
+"""Which rules touch an import, and what each of them comes to, exemptions and dates included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.model.decision import StageCall, Within
+from gateway.policy.expression import Truth
+from gateway.policy.facts import Facts
+from gateway.policy.rules import EVERYONE, Exemption, Policy, Rule, Selector, Verb
+from gateway.policy.within import for_method, keeps, limits, loosened
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The facts selectors look at. All of them are known once the token has been read."""
+
+    project: str
+    domain: str
+    tags: frozenset[str]
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """One rule that a caller and a method can meet.
+
+    `truth` is what its selectors, dates and conditions come to. `counts` is what that means for the decision: YES
+    (it counts), NO, or OPEN (it may count once more is known). `within` and `stages` are what exemptions leave, for
+    this method; `kept` is each limit of `within` with its answer for the known facts (empty where `counts` is NO).
+    """
+
+    rule: Rule
+    truth: Truth
+    counts: Truth
+    within: Within
+    stages: tuple[StageCall, ...]
+    kept: tuple[tuple[str, Any, Truth], ...] = ()
+
+
+def who(facts: Facts) -> Who:
+    """Raises KeyError where a fact of the first phase is missing: nothing is decided about nobody."""
+    values = facts.values
+    return Who(
+        str(values["project.id"]),
+        str(values["project.domain"]),
+        frozenset(values["project.tags"]),  # type: ignore[arg-type]
+        frozenset(values["user.roles"]),  # type: ignore[arg-type]
+    )
+
+
+def active(at: datetime, since: datetime | None, until: datetime | None) -> bool:
+    """The one answer to "does this rule or exemption hold at that time": from `since` on, before `until`."""
+    return (since is None or since <= at) and (until is None or at < until)
+
+
+def selects(selector: Selector, who: Who) -> bool:
+    """Keys AND, values OR."""
+    if selector is EVERYONE:
+        return True
+    return (
+        (selector.projects is None or who.project in selector.projects)
+        and (selector.domains is None or who.domain in selector.domains)
+        and (selector.tags is None or not selector.tags.isdisjoint(who.tags))
+        and (selector.roles is None or not selector.roles.isdisjoint(who.roles))
+    )
+
+
+def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
+    """The rules whose selectors can match, by name. Its cost does not depend on rules of other projects and tags."""
+    index, nothing = policy.index, dict[str, tuple[int, ...]]()
+    found = set(index.always.get(method, ()))
+    found.update(index.by_project.get(method, nothing).get(who.project, ()))
+    found.update(index.by_domain.get(method, nothing).get(who.domain, ()))
+    for tag in who.tags:
+        found.update(index.by_tag.get(method, nothing).get(tag, ()))
+    for role in who.roles:
+        found.update(index.by_role.get(method, nothing).get(role, ()))
+    return sorted((policy.rules[position] for position in found), key=lambda rule: (rule.policy, rule.id))
+
+
+def selected(rule: Rule, who: Who, at: datetime) -> bool:
+    """Is the rule for this caller, at this time?"""
+    return active(at, rule.active_from, rule.active_until) and selects(rule.scope, who) and selects(rule.selector, who)
+
+
+def outcome(rule: Rule, who: Who, facts: Facts) -> Truth:
+    """Not selected: NO. Any condition false: NO. Else any error: ERROR. Else anything unknown: OPEN. Else YES."""
+    if not selected(rule, who, facts.now):
+        return Truth.NO
+    return _all(condition.program.evaluate(facts.values) for condition in rule.when) if rule.when else Truth.YES
+
+
+def _all(truths: Iterable[Truth]) -> Truth:
+    worst = Truth.YES
+    for truth in truths:
+        if truth is Truth.NO:
+            return truth
+        if truth is Truth.ERROR or (truth is Truth.OPEN and worst is Truth.YES):
+            worst = truth
+    return worst
+
+
+def counts(verb: Verb, truth: Truth, *, final: bool) -> Truth:
+    """What an outcome means for the decision. Doubt counts against the requester: an error always, OPEN at the end."""
+    if truth is Truth.ERROR or (final and truth is Truth.OPEN):
+        return Truth.NO if verb is Verb.ALLOW else Truth.YES
+    return truth
+
+
+def exempting(policy: Policy, rule: Rule, who: Who, at: datetime) -> list[Exemption]:
+    """The exemptions from `rule` that hold for this caller now."""
+    found = policy.exemptions.get(rule.name, ()) if policy.exemptions else ()
+    return [one for one in found if active(at, None, one.until) and selects(one.selector, who)]
+
+
+def touch(policy: Policy, method: str, facts: Facts, *, final: bool = False) -> list[Touched]:
+    """Every rule that the caller and the method can meet, with what it comes to."""
+    asking = who(facts)
+    return [_touched(policy, rule, method, asking, facts, final) for rule in candidates(policy, method, asking)]
+
+
+def _touched(policy: Policy, rule: Rule, method: str, asking: Who, facts: Facts, final: bool) -> Touched:
+    truth = outcome(rule, asking, facts)
+    count = counts(rule.verb, truth, final=final)
+    if count is Truth.NO:
+        return Touched(rule, truth, count, rule.within, rule.stages)
+    within, stages = rule.within, rule.stages
+    for exemption in exempting(policy, rule, asking, facts.now):
+        within = loosened(within, exemption.within)
+        stages = tuple(call for call in stages if call.name not in exemption.without)
+    if rule.verb is Verb.REQUIRE or rule.verb is Verb.DENY:
+        return Touched(rule, truth, count, within, stages)
+    within = for_method(within, method)
+    kept = tuple((key, limit, keeps(key, limit, facts.values)) for key, limit in limits(within, method))
+    return Touched(rule, truth, count, within, stages, kept)

@@ -1,0 +1,131 @@
+"""The compiled form of a policy tree: what the compiler makes and `decide` reads. Immutable.
+
+Nothing here knows YAML; every object keeps its place for explain and for messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.model.decision import StageCall, Within
+from gateway.policy.expression import Program
+
+
+class Verb(StrEnum):
+    ALLOW = "allow"
+    LIMIT = "limit"
+    REQUIRE = "require"
+    DENY = "deny"
+
+
+class Mode(StrEnum):
+    """What a matching rule does: count, tell the caller only, or appear in the log only."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """`for` and `scope`: keys AND, values OR; None means the key was not written."""
+
+    domains: frozenset[str] | None = None
+    projects: frozenset[str] | None = None
+    tags: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
+
+
+EVERYONE = Selector()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One `when` item. `facts` are the VOCABULARY names it reads."""
+
+    source: str
+    program: Program
+    facts: frozenset[str]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule. `methods` is already expanded (`all` = every registered method). `message` may hold `{fact}`."""
+
+    policy: str
+    id: str
+    verb: Verb
+    methods: frozenset[str]
+    scope: Selector = EVERYONE
+    selector: Selector = EVERYONE
+    when: tuple[Condition, ...] = ()
+    within: Within = field(default_factory=Within)
+    stages: tuple[StageCall, ...] = ()
+    message: str | None = None
+    mode: Mode = Mode.ENFORCE
+    active_from: datetime | None = None
+    active_until: datetime | None = None
+    place: Place
+
+    @property
+    def name(self) -> str:
+        return f"{self.policy}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Loosens exactly what it names of one rule: limits in `within`, or stages in `without`. Always ends."""
+
+    policy: str
+    id: str
+    rule: str
+    selector: Selector
+    within: Within = field(default_factory=Within)
+    without: tuple[str, ...] = ()
+    reason: str
+    approved_by: str
+    until: datetime
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A whole tree, compiled. `index` answers which rules could touch a caller and a method; see compiler."""
+
+    revision: str
+    rules: tuple[Rule, ...]
+    exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
+    methods: tuple[str, ...]
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Rules by method and by the one selector value that is looked up; filled by the compiler, read by `decide`.
+
+    For a method: `always[method]` are the rules whose selectors name no project, tag, domain or role;
+    `by_project|by_tag|by_domain|by_role[method][value]` the rules filed under the narrowest key they have.
+    Every rule is filed in exactly one of the five, under each of its values; positions index `Policy.rules`.
+    """
+
+    always: Mapping[str, tuple[int, ...]]
+    by_project: Mapping[str, Mapping[str, tuple[int, ...]]]
+    by_tag: Mapping[str, Mapping[str, tuple[int, ...]]]
+    by_domain: Mapping[str, Mapping[str, tuple[int, ...]]]
+    by_role: Mapping[str, Mapping[str, tuple[int, ...]]]

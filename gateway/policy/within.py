@@ -1,0 +1,171 @@
+"""Limits as values: does an import keep them, how do two of them meet, when does one cover another.
+
+Three kinds of limit are enough: sizes (the smaller one is tighter), lists of words, and lists of host patterns.
+A limit whose fact a method never has says nothing about that method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from gateway.model.decision import Within
+from gateway.policy.expression import Truth
+from gateway.policy.facts import SOURCE_FACTS, FactValue
+
+UNLIMITED = Within()
+
+SIZES = ("max_size", "max_virtual_size")
+
+LIMIT_FACTS: Mapping[str, str] = {
+    "max_size": "content.size",
+    "max_virtual_size": "content.virtual_size",
+    "disk_formats": "request.disk_format",
+    "container_formats": "request.container_format",
+    "hosts": "request.host",
+    "schemes": "request.scheme",
+    "ports": "request.port",
+    "stores": "request.stores",
+    "regions": "request.region",
+}
+"""Each limit key and the fact that settles it."""
+
+_SOURCE: frozenset[str] = frozenset[str]().union(*SOURCE_FACTS.values())
+
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    method: tuple(key for key, fact in LIMIT_FACTS.items() if fact not in _SOURCE - known)
+    for method, known in SOURCE_FACTS.items()
+}
+
+
+def limits(within: Within, method: str) -> Iterator[tuple[str, Any]]:
+    """The (key, value) pairs of `within` that say something about `method`."""
+    for key in _KEYS.get(method, tuple(LIMIT_FACTS)):
+        value = getattr(within, key)
+        if value is not None:
+            yield key, value
+
+
+@lru_cache(maxsize=4096)
+def for_method(within: Within, method: str) -> Within:
+    """`within` without the keys that say nothing about `method`."""
+    return Within(**dict(limits(within, method)))
+
+
+def keeps(key: str, limit: Any, values: Mapping[str, FactValue]) -> Truth:
+    """YES where the known facts are inside one limit, NO where they are outside, OPEN where they cannot tell."""
+    if key == "max_size":
+        return _size_keeps(limit, values.get("content.size"), values.get("request.size"))
+    if key == "max_virtual_size":
+        return _size_keeps(limit, values.get("content.virtual_size"), None)
+    if key == "disk_formats":
+        return _format_keeps(limit, values.get("request.disk_format"), values.get("content.disk_format"))
+    if key == "stores":
+        return _stores_keep(limit, values.get("request.stores"))
+    value = values.get(LIMIT_FACTS[key])
+    if value is None:
+        return Truth.OPEN
+    return _truth(host_matches(value, limit) if key == "hosts" else value in limit)
+
+
+def _truth(holds: bool) -> Truth:
+    return Truth.YES if holds else Truth.NO
+
+
+def _size_keeps(limit: int, size: Any, claim: Any) -> Truth:
+    """The bytes alone can prove a size; a claim is only believed when it speaks against the one who makes it."""
+    if size is not None:
+        return _truth(size <= limit)
+    return Truth.NO if claim is not None and claim > limit else Truth.OPEN
+
+
+def _format_keeps(limit: Sequence[str], declared: Any, found: Any) -> Truth:
+    """Both what the record says and what the bytes are must be listed; `raw` bytes only mean that nothing is known."""
+    if declared is None:
+        return Truth.OPEN if found is None else _truth(found in limit)
+    return _truth(declared in limit and (found in (None, "raw") or found in limit))
+
+
+def _stores_keep(limit: Sequence[str], stores: Any) -> Truth:
+    if not stores:
+        return Truth.OPEN
+    return _truth(all(store in limit for store in stores))
+
+
+def host_matches(host: Any, patterns: Iterable[str]) -> bool:
+    """Whole labels only: `*.a.example` stands for one or more labels before `.a.example`, never for `xa.example`."""
+    return isinstance(host, str) and any(_host_covered(host, pattern) for pattern in patterns)
+
+
+def _host_covered(host: str, pattern: str) -> bool:
+    """Is everything `host` stands for (itself a name or a pattern) also under `pattern`?"""
+    if host == pattern:
+        return True
+    return pattern.startswith("*.") and len(host) >= len(pattern) and host.endswith(pattern[1:])
+
+
+@lru_cache(maxsize=4096)
+def meet(one: Within, other: Within) -> Within:
+    """The limits of both at once. An import is inside the result if and only if it is inside both."""
+    if other == UNLIMITED or one == other:
+        return one
+    return Within(**{key: _meet(key, getattr(one, key), getattr(other, key)) for key in LIMIT_FACTS})
+
+
+def _meet(key: str, one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return one if other is None else other
+    if key in SIZES:
+        return min(one, other)
+    if key == "hosts":
+        return _hosts_met(one, other)
+    return tuple(value for value in one if value in other)
+
+
+def _hosts_met(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
+    inside = [host for host in one if any(_host_covered(host, pattern) for pattern in other)]
+    inside += [host for host in other if any(_host_covered(host, pattern) for pattern in one)]
+    return tuple(sorted(set(inside)))
+
+
+def impossible(within: Within) -> bool:
+    """True where some list has nothing left, so that no import can be inside."""
+    return any(getattr(within, key) == () for key in LIMIT_FACTS)
+
+
+def loosened(within: Within, extra: Within) -> Within:
+    """`within` with the keys that `extra` names opened up to it. A key that `within` does not limit stays free."""
+    return Within(**{key: _loosened(key, getattr(within, key), getattr(extra, key)) for key in LIMIT_FACTS})
+
+
+def _loosened(key: str, limit: Any, extra: Any) -> Any:
+    if limit is None or extra is None:
+        return limit
+    return max(limit, extra) if key in SIZES else tuple(sorted({*limit, *extra}))
+
+
+def covers(wide: Within, narrow: Within) -> bool:
+    """True if every import inside `narrow` is inside `wide` too."""
+    return all(_covers(key, getattr(wide, key), getattr(narrow, key)) for key in LIMIT_FACTS)
+
+
+def _covers(key: str, wide: Any, narrow: Any) -> bool:
+    if wide is None:
+        return True
+    if narrow is None:
+        return False
+    if key in SIZES:
+        return bool(narrow <= wide)
+    if key == "hosts":
+        return all(any(_host_covered(host, pattern) for pattern in wide) for host in narrow)
+    return set(narrow) <= set(wide)
+
+
+def uncovered(alternatives: Iterable[Within]) -> tuple[Within, ...]:
+    """The alternatives that no other one makes superfluous, in a fixed order."""
+    distinct = tuple(set(alternatives))
+    if len(distinct) < 2:
+        return distinct
+    distinct = tuple(sorted(distinct, key=repr))
+    return tuple(one for one in distinct if not any(covers(other, one) for other in distinct if other != one))

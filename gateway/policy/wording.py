@@ -1,0 +1,178 @@
+"""What a policy says to a tenant: plain sentences, never an expression, never the name of a rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gateway.model.decision import Reason, ReasonCode, StageCall, Within
+from gateway.policy.facts import FactValue
+from gateway.policy.rules import Verb
+from gateway.policy.within import LIMIT_FACTS, SIZES, limits
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+\.[a-z_]+)\}")
+_LONGEST_FACT = 200
+
+_ASK = "Ask the operators of your cloud if your project needs it."
+
+_SUBJECTS: Mapping[str, str] = {
+    "max_size": "The image is",
+    "max_virtual_size": "The image unpacks to",
+    "disk_formats": "Its disk format is",
+    "container_formats": "Its container format is",
+    "hosts": "Its source is",
+    "schemes": "Its source is fetched over",
+    "ports": "Its source is on port",
+    "stores": "It is meant for the stores",
+    "regions": "It comes from region",
+}
+
+
+def said_size(size: int) -> str:
+    """A size in bytes as people write it: `20GiB`, `1.5MiB`, `300B`. Exact wherever one decimal can be."""
+    unit, value = 0, float(size)
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        unit, value = unit + 1, value / 1024
+    return f"{value:.1f}".removesuffix(".0") + _UNITS[unit]
+
+
+def _said(value: Any) -> str:
+    """A fact's value; of a map its keys alone, for the values of properties may be secrets."""
+    return ", ".join(str(one) for one in value) if isinstance(value, tuple | list | Mapping) else str(value)
+
+
+def said_limit(key: str, limit: Any) -> str:
+    """One limit as a phrase: `at most 20GiB`, `from *.fedoraproject.org over https`."""
+    if key == "max_size":
+        return f"at most {said_size(limit)}"
+    if key == "max_virtual_size":
+        return f"at most {said_size(limit)} unpacked"
+    patterns = {
+        "disk_formats": "disk format {}",
+        "container_formats": "container format {}",
+        "hosts": "from {}",
+        "schemes": "over {}",
+        "ports": "on port {}",
+        "stores": "into store {}",
+        "regions": "from region {}",
+    }
+    return patterns[key].format(" or ".join(str(one) for one in limit) or "none")
+
+
+def said_within(within: Within, method: str) -> str:
+    """All limits of a `within` in one phrase; empty where nothing is limited."""
+    said = ", ".join(said_limit(key, limit) for key, limit in limits(within, method))
+    return said if within.hosts is None else said.replace(", over ", " over ")
+
+
+def said_fact(key: str, values: Mapping[str, FactValue]) -> str:
+    """What the import is, where it went past the limit `key`."""
+    value: Any = values.get(LIMIT_FACTS[key])
+    if key == "max_size" and value is None:
+        value = values.get("request.size")
+    if key == "disk_formats" and value is None:
+        value = values.get("content.disk_format")
+    if value is None:
+        return f"{_SUBJECTS[key]} not known"
+    return f"{_SUBJECTS[key]} {said_size(value) if key in SIZES else _said(value)}"
+
+
+def filled(message: str, values: Mapping[str, FactValue]) -> str:
+    """A rule's message with its `{fact}` placeholders filled; a fact that is not known yet shows as `<host>`."""
+    return _PLACEHOLDER.sub(lambda match: _shown(match.group(1), values), message)
+
+
+def _shown(fact: str, values: Mapping[str, FactValue]) -> str:
+    value = values.get(fact)
+    if value is None:
+        return f"<{fact.partition('.')[2]}>"
+    text = said_size(value) if fact.endswith("size") and isinstance(value, int) else _said(value)
+    return "".join(letter for letter in text[:_LONGEST_FACT] if letter.isprintable())
+
+
+def method_unknown(method: str, offered: Iterable[str]) -> Reason:
+    return Reason(
+        code=ReasonCode.METHOD_UNAVAILABLE,
+        message=f"This cloud has no import method '{_shown('request.method', {'request.method': method})}'.",
+        remedy=f"It knows {', '.join(sorted(offered)) or 'none'}.",
+    )
+
+
+def not_granted(method: str) -> Reason:
+    return Reason(
+        code=ReasonCode.NOT_GRANTED, message=f"Nothing allows this project to import by {method}.", remedy=_ASK
+    )
+
+
+def not_covered(method: str, key: str, values: Mapping[str, FactValue], grants: Iterable[Within], rule: str) -> Reason:
+    """Grants exist, but none covers this import; `key` is the limit the nearest one fails on."""
+    ways = sorted({said_within(grant, method) or "anything" for grant in grants})
+    return Reason(
+        code=ReasonCode.NOT_GRANTED,
+        message=f"No grant of this project covers this import by {method}. {said_fact(key, values)}.",
+        remedy="Granted: " + "; or ".join(ways) + ".",
+        rule=rule,
+    )
+
+
+def over_limit(key: str, limit: Any, values: Mapping[str, FactValue], message: str | None, rule: str) -> Reason:
+    said = filled(message, values) if message else f"{said_fact(key, values)}, which is outside what is allowed."
+    return Reason(code=ReasonCode.OVER_LIMIT, message=said, remedy=f"Allowed: {said_limit(key, limit)}.", rule=rule)
+
+
+def nothing_left(method: str, rule: str) -> Reason:
+    return Reason(
+        code=ReasonCode.OVER_LIMIT,
+        message=f"What this project is granted by {method} and the limits of this cloud have nothing in common.",
+        remedy="Ask the operators of your cloud; no other image will help.",
+        rule=rule,
+    )
+
+
+def denied(method: str, message: str | None, values: Mapping[str, FactValue], *, doubt: bool, rule: str) -> Reason:
+    """`doubt` is set where the rule could not be evaluated, and therefore counts."""
+    return Reason(
+        code=ReasonCode.DENIED,
+        message=filled(message, values) if message else f"This cloud does not let this project import by {method}.",
+        remedy="It could not be ruled out that this applies; ask the operators of your cloud." if doubt else "",
+        rule=rule,
+    )
+
+
+def conflict(stage: str, rule: str | None) -> Reason:
+    return Reason(
+        code=ReasonCode.POLICY_CONFLICT,
+        message=f"This cloud's rules ask for '{stage}' with options that contradict each other.",
+        remedy="The operators of your cloud have to settle it; no other request will help.",
+        rule=rule,
+    )
+
+
+def stage_unavailable(stage: str, rule: str | None) -> Reason:
+    return Reason(
+        code=ReasonCode.STAGE_UNAVAILABLE,
+        message=f"This import has to pass the stage '{stage}', which is not set up here.",
+        remedy=f"The operators of your cloud have to set up '{stage}'.",
+        rule=rule,
+    )
+
+
+def may_be_limited(within: Within, method: str) -> str:
+    return f"Some imports are held to: {said_within(within, method)}."
+
+
+def may_be_ungranted(within: Within, method: str) -> str:
+    return f"Only some imports are granted: {said_within(within, method) or f'by {method}'}."
+
+
+def would_apply(verb: Verb, method: str, within: Within, calls: Iterable[StageCall]) -> str:
+    """The warning of a rule that tells and does not yet count, where the rule has no message of its own."""
+    later = {
+        Verb.LIMIT: f"imports by {method} will be held to: {said_within(within, method)}",
+        Verb.REQUIRE: f"imports by {method} will have to pass: {', '.join(call.name for call in calls)}",
+        Verb.DENY: f"imports by {method} like this one will be refused",
+        Verb.ALLOW: f"imports by {method} will be granted: {said_within(within, method) or 'without limits'}",
+    }
+    return f"A rule of this cloud will take effect: {later[verb]}."

@@ -1,0 +1,1 @@
+"""What the gateway does, in the order it does it: decide, take bytes in, import, serve, clean up."""

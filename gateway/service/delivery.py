@@ -1,0 +1,104 @@
+"""Writing one blob: intent row, watched stream, verdict, staged row. Every blob of the program is written here.
+
+The verdict is the last act of the stream: `watched` raises it from the iterator the store reads, so that no store
+ever commits rejected bytes. A delivery is told to fail (`tell`), never cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from gateway.model.errors import Conflict, NotFound, Refusal
+from gateway.model.image import Blob, BlobState
+from gateway.model.verdict import Verdict
+from gateway.ports import Block, Store
+from gateway.service.site import Progress, Site
+from gateway.stages.pipeline import Pipeline
+from gateway.stages.verdicts import verdict_to_json
+
+_beside = ThreadPoolExecutor(max_workers=32, thread_name_prefix="hash")
+
+
+def beside(calls: Sequence[Callable[[], None]]) -> None:
+    """Run the calls at the same time and wait for all: hashing releases the GIL, so two hashes cost the time of one."""
+    started = [_beside.submit(call) for call in calls[1:]]
+    if calls:
+        calls[0]()
+    for future in started:
+        future.result()
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """One blob on its way. `pipeline` can be asked for its reports at any time, also after a refusal."""
+
+    blob: Blob
+    store: Store
+    pipeline: Pipeline
+    progress: Progress = field(default_factory=Progress)
+
+    def watched(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        for block in blocks:
+            if self.progress.stop is not None:
+                raise self.progress.stop
+            yield from self.pipeline.feed(block)
+            self.progress.done += len(block)
+        yield from self.pipeline.finish()
+        if self.progress.stop is not None:
+            raise self.progress.stop
+
+    def write(self, open_blocks: Callable[[], Iterator[Block]]) -> tuple[Verdict, dict[str, object]]:
+        """The verdict, and the fields it gives the blob's row. Runs in a worker thread.
+
+        The source is closed on every way out, so that its other end wakes up.
+        """
+        blocks = open_blocks()
+        try:
+            self.store.put(self.blob.key, self.watched(blocks))
+            verdict = self.pipeline.verdict()
+            return verdict, {"size": verdict.size, "verdict": verdict_to_json(verdict)}
+        finally:
+            close = getattr(blocks, "close", None)
+            if close is not None:
+                close()
+
+
+def new_blob(site: Site, image_id: str, store: str) -> Blob:
+    """A blob whose key is final from the start. The id is fresh for each try, so a try never meets another's bytes."""
+    blob_id = site.new_id()
+    return Blob(
+        id=blob_id, image_id=image_id, store=store, key=blob_id, writer=site.writer, created_at=site.clock.now()
+    )
+
+
+async def deliver(site: Site, delivery: Delivery, blocks: Callable[[], Iterator[Block]]) -> tuple[Blob, Verdict]:
+    """Write the blob, whose intent row is already committed, and stage it. Whatever is raised leaves it doomed.
+
+    The caller asks the reaper for a pass then: here the blob still counts as being written.
+    Raises the pipeline's, the source's or the store's refusal; Conflict where the blob was doomed meanwhile.
+    """
+    blob = delivery.blob
+    site.writing[blob.id] = delivery.progress
+    try:
+        verdict, values = await asyncio.to_thread(delivery.write, blocks)
+        async with site.catalog.begin() as tx:
+            return await tx.move_blob(blob.id, BlobState.STAGED, values), verdict
+    except BaseException:
+        await asyncio.shield(discard(site, blob))
+        raise
+    finally:
+        site.writing.pop(blob.id, None)
+
+
+async def discard(site: Site, blob: Blob) -> None:
+    """Doom a blob; its bytes go with the reaper's next pass, which is asked for now."""
+    try:
+        async with site.catalog.begin() as tx:
+            await tx.move_blob(blob.id, BlobState.DOOMED)
+    except (Conflict, NotFound):
+        pass  # somebody else doomed it first
+    except Refusal:
+        pass  # the records are away: the intent row stays, and the reaper finds it

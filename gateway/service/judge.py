@@ -1,0 +1,99 @@
+"""The one way to a decision: facts are gathered here, `decide` is called here, and the log is written here.
+
+A decision that cannot be logged is not made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.model.caller import Caller
+from gateway.model.decision import Action, Decision
+from gateway.model.errors import PolicyRefused
+from gateway.model.image import Image
+from gateway.model.verdict import Verdict
+from gateway.policy.decide import decide
+from gateway.policy.facts import Facts, FactValue
+from gateway.policy.record import record
+from gateway.policy.rules import Policy
+from gateway.ports import Transaction
+from gateway.service.site import Site
+
+FactValues = Mapping[str, FactValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A decision that stands in the log under `id`, made `at` that time with these facts."""
+
+    id: str
+    at: datetime
+    decision: Decision
+    facts: FactValues
+    entry: Mapping[str, object]
+
+
+def who(caller: Caller) -> FactValues:
+    return {
+        "project.id": caller.project_id,
+        "project.name": caller.project_name,
+        "project.domain": caller.project_domain,
+        "project.tags": caller.project_tags,
+        "user.id": caller.user_id,
+        "user.roles": caller.roles,
+    }
+
+
+def about(image: Image) -> FactValues:
+    """The request facts a record gives; formats that are not set yet are absent."""
+    known: dict[str, FactValue] = {
+        "request.visibility": image.visibility,
+        "request.properties": dict(image.properties),
+    }
+    if image.disk_format is not None:
+        known["request.disk_format"] = image.disk_format
+    if image.container_format is not None:
+        known["request.container_format"] = image.container_format
+    return known
+
+
+def seen(verdict: Verdict) -> FactValues:
+    """The content facts a verdict proves."""
+    known: dict[str, FactValue] = {"content.size": verdict.size}
+    if verdict.virtual_size is not None:
+        known["content.virtual_size"] = verdict.virtual_size
+    if verdict.disk_format is not None:
+        known["content.disk_format"] = verdict.disk_format
+    return known
+
+
+async def judge(site: Site, method: str, values: FactValues, *, image_id: str, final: bool = False) -> Judgement:
+    """Decide under the tree in force, log, and refuse in words if the answer is no.
+
+    `final` once the bytes have been seen. Raises PolicyRefused (403), Unavailable when the log cannot be written.
+    """
+    policy = site.policy.current
+    return await asyncio.to_thread(judge_under, site, policy, method, values, image_id=image_id, final=final)
+
+
+def judge_under(
+    site: Site, policy: Policy, method: str, values: FactValues, *, image_id: str, final: bool = False
+) -> Judgement:
+    """The same under a given tree, for the worker's threads: an import keeps the tree it was granted under."""
+    facts = Facts({**values, "request.method": method}, site.clock.now())
+    decision = decide(policy, method, facts, final=final, stages=site.stages)
+    judgement_id = site.new_id()
+    entry = record(decision, facts, decision_id=judgement_id, image_id=image_id)
+    site.decisions.record(entry)
+    if decision.action is Action.DENY:
+        reason = decision.reasons[0]
+        raise PolicyRefused(reason.message, remedy=reason.remedy, code=reason.code, decision=judgement_id)
+    return Judgement(judgement_id, facts.now, decision, facts.values, entry)
+
+
+async def remember(tx: Transaction, judgement: Judgement, image_id: str) -> None:
+    """Keep the decision beside the record it was made for, in the transaction that acts on it."""
+    await tx.add_decision(judgement.id, image_id, judgement.at, judgement.decision.revision, judgement.entry)

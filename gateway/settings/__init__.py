@@ -1,0 +1,14 @@
+"""The settings: one gateway.yaml, read once, as one frozen tree."""
+
+from gateway.settings.reading import overridden, read_settings, settings_from
+from gateway.settings.tree import IdentitySettings, ServerSettings, Settings, StoreSettings
+
+__all__ = [
+    "IdentitySettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "overridden",
+    "read_settings",
+    "settings_from",
+]

@@ -1,0 +1,199 @@
+"""The settings as one frozen tree; `Settings()` alone is a working single node.
+
+Rule 1: every key of gateway.yaml is a field here, with the same name and the default that applies without it.
+Rule 2: a path is absolute once the file was read; `Settings()` alone is relative to the working directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from gateway.model.caller import Caller
+from gateway.shipped_files import shipped
+
+Seconds = Annotated[float, "seconds"]
+"""Written with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`."""
+
+Bytes = Annotated[int, "bytes"]
+"""Written with a unit: `512B`, `32KiB`, `20GiB`."""
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the service listens, and how long it waits for a client.
+
+    `public_endpoint` is the URL clients use, for links; None takes it from each request. `minimum_rate` is what a
+    client must send at least, in bytes a second; `header_timeout` covers a request's head, `idle_timeout` a pause in
+    its body, `shutdown_timeout` what a stop waits for open requests.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9292
+    public_endpoint: str | None = None
+    header_timeout: Seconds = 10.0
+    idle_timeout: Seconds = 30.0
+    minimum_rate: Bytes = 4 << 10
+    max_headers: int = 100
+    max_header_size: Bytes = 32 << 10
+    shutdown_timeout: Seconds = 30.0
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect. A name other than `localhost` may resolve to anything."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogSettings:
+    """Where the records are: an SQLAlchemy URL; None is records.sqlite in the data folder."""
+
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """One place for image bytes. `path` of a filesystem store; None is blobs/NAME in the data folder."""
+
+    name: str
+    type: Literal["filesystem"] = "filesystem"
+    path: Path | None = None
+    default: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionLogSettings:
+    """`path` None is decisions.jsonl in the data folder. `required`: no decision without its line in the log."""
+
+    path: Path | None = None
+    fsync: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """The policy tree and the CEL engine that evaluates it. `directory` None is the shipped private-cloud tree."""
+
+    directory: Path | None = None
+    engine: Literal["cel-expr", "cel-python"] = "cel-expr"
+    decision_log: DecisionLogSettings = field(default_factory=DecisionLogSettings)
+
+
+EVERYONE = Caller(
+    project_id="default", project_name="default", user_id="everyone", user_name="everyone",
+    roles=("admin", "member", "reader"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Who the callers are. With `none` everybody is `everyone`; with `basic` a user is a name in `htpasswd`
+    (bcrypt hashes) that `users` gives a project and roles.
+    """
+
+    type: Literal["none", "basic"] = "none"
+    everyone: Caller = EVERYONE
+    htpasswd: Path | None = None
+    users: Mapping[str, Caller] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSettings:
+    """What image records hold. `md5` fills `checksum`, which some clients still compare."""
+
+    hash: Literal["sha512", "sha256"] = "sha512"
+    md5: bool = True
+    disk_formats: tuple[str, ...] = (
+        "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop", "gpt",
+    )  # fmt: skip
+    container_formats: tuple[str, ...] = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
+    max_properties: int = 128
+    max_tags: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSettings:
+    """How imports run. `retries` come after a first try; `abandoned_after` frees records that stay queued,
+    `staged_after` staged bytes nobody imports; `progress_interval` is how often progress is recorded.
+    """
+
+    concurrency: int = 4
+    retries: int = 4
+    abandoned_after: Seconds = 86400.0
+    staged_after: Seconds = 86400.0
+    reaper_interval: Seconds = 60.0
+    progress_interval: Seconds = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchSettings:
+    """How sources are fetched. `allowed_networks` opens private ranges; `ports` hold unless a policy names its own.
+
+    `minimum_rate` in bytes a second; `idle_timeout` is the longest silence of a source.
+    """
+
+    allowed_networks: tuple[Network, ...] = ()
+    ports: tuple[int, ...] = (80, 443)
+    dns_timeout: Seconds = 5.0
+    connect_timeout: Seconds = 5.0
+    idle_timeout: Seconds = 30.0
+    total_timeout: Seconds = 21600.0
+    minimum_rate: Bytes = 16 << 10
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole of gateway.yaml. `data` is the folder for everything that has no place of its own."""
+
+    data: Path = Path("data")
+    server: ServerSettings = field(default_factory=ServerSettings)
+    catalog: CatalogSettings = field(default_factory=CatalogSettings)
+    stores: tuple[StoreSettings, ...] = (StoreSettings(name="local", default=True),)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    images: ImageSettings = field(default_factory=ImageSettings)
+    imports: ImportSettings = field(default_factory=ImportSettings)
+    fetch: FetchSettings = field(default_factory=FetchSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def catalog_url(self) -> str:
+        return self.catalog.url or f"sqlite+aiosqlite:///{self.data.absolute() / 'records.sqlite'}"
+
+    @property
+    def decision_log_path(self) -> Path:
+        return self.policy.decision_log.path or self.data / "decisions.jsonl"
+
+    @property
+    def policy_directory(self) -> Path:
+        return self.policy.directory or shipped("policies") / "private-cloud"
+
+    @property
+    def secret_key_path(self) -> Path:
+        """The key that seals what only the worker may read."""
+        return self.data / "secret.key"
+
+    @property
+    def default_store(self) -> StoreSettings:
+        """The store that says so, else the first."""
+        return next((store for store in self.stores if store.default), self.stores[0])
+
+    def folder_of(self, store: StoreSettings) -> Path:
+        """Where a filesystem store keeps its blobs."""
+        return store.path or self.data / "blobs" / store.name

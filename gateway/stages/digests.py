@@ -1,0 +1,33 @@
+"""Digests of a stream, several algorithms beside each other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import partial
+
+from gateway.stages.stage import Block, Tools
+
+ALGORITHMS = ("md5", "sha1", "sha256", "sha384", "sha512")
+"""The algorithms anybody may ask for, by their hashlib names. md5 and sha1 identify, they do not protect."""
+
+
+class Digests:
+    """Raises ValueError for an algorithm that is not in ALGORITHMS."""
+
+    def __init__(self, algorithms: Iterable[str], tools: Tools) -> None:
+        names = dict.fromkeys(algorithms)
+        if unknown := [name for name in names if name not in ALGORITHMS]:
+            raise ValueError(f"unknown hash algorithms: {', '.join(unknown)}")
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+        self._beside = tools.beside
+
+    def feed(self, block: Block) -> None:
+        calls = [partial(digest.update, block) for digest in self._hashes.values()]
+        if len(calls) > 1:
+            self._beside(calls)
+        elif calls:
+            calls[0]()
+
+    def hexdigests(self) -> dict[str, str]:
+        return {name: digest.hexdigest() for name, digest in self._hashes.items()}

@@ -1,0 +1,101 @@
+"""What every stage is made of: the blocks it sees, what it is told beforehand, and how it refuses.
+
+Rule 1: a stage sees blocks of exactly BLOCK_SIZE (only the last is shorter), so no verdict hangs on how they were sent.
+Rule 2: a stage never keeps a block; what it needs later it copies.
+Rule 3: a refusal is raised as soon as it is certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.model.decision import StageCall
+from gateway.model.errors import ContentRefused
+from gateway.model.verdict import Finding
+
+Block = bytes | bytearray | memoryview
+"""A run of image bytes. The receiver must not keep it after returning: the buffer is used again."""
+
+BLOCK_SIZE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the image record says its bytes are; None means it does not say yet, and nothing is held against it."""
+
+    disk_format: str | None = None
+    container_format: str | None = None
+
+
+def one_after_the_other(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
+def no_clock() -> float:
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a pipeline is handed in, because it owns neither threads nor a clock.
+
+    `beside` runs calls beside each other and returns when all are done; `tick` is monotonic seconds.
+    """
+
+    beside: Callable[[Sequence[Callable[[], None]]], None] = one_after_the_other
+    tick: Callable[[], float] = no_clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What a stage is told before the first byte. `stages` are the names of all stages of this pipeline."""
+
+    declared: Declared = field(default_factory=Declared)
+    max_size: int | None = None
+    expected: Mapping[str, str] = field(default_factory=dict)
+    stages: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known when the last block went by. `hashes` are of the stored bytes, `source_hashes` of those sent."""
+
+    size: int
+    source_size: int
+    hashes: Mapping[str, str]
+    source_hashes: Mapping[str, str]
+
+
+class Stage:
+    """One stage over one stream: `feed` each block, `finish` once, then `close`.
+
+    `feed` and `finish` yield the blocks that go on; a check yields what it was fed. All three raise ContentRefused or
+    OverLimit. `findings` are what the stage noticed without refusing.
+    """
+
+    disk_format: str | None = None
+    virtual_size: int | None = None
+
+    def __init__(self, call: StageCall, brief: Brief) -> None:
+        self.call = call
+        self.brief = brief
+        self.findings: list[Finding] = []
+
+    def feed(self, block: Block) -> Iterator[Block]:
+        yield block
+
+    def finish(self) -> Iterator[Block]:
+        yield from ()
+
+    def close(self, seen: Seen) -> None:
+        """The last word, when all bytes went by and all digests are known."""
+
+    def note(self, code: str, message: str) -> None:
+        self.findings.append(Finding(code=code, message=message, fatal=False))
+
+
+def refused(code: str, message: str, remedy: str) -> ContentRefused:
+    """The refusal `code`, to be raised by the caller."""
+    return ContentRefused(message, remedy=remedy, code=code)

@@ -1,0 +1,84 @@
+"""Counts the gateway's own frames and files that one stage call walks; run as a program by test_walk.
+
+The profiler sees every Python call in every thread, the loop's and the delivery's. Depth counts own frames only,
+whatever the server's and the libraries' in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+import gateway
+from gateway.app import running, starlette_app
+from gateway.settings import Settings
+from tests.images.sound import qcow2
+
+ROOT = str(Path(gateway.__file__).parent)
+
+
+class Walk:
+    """The deepest own stack, and every own file and call seen."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.deepest: list[str] = []
+        self.files: set[str] = set()
+        self.calls = 0
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        if not self.on or event != "call" or not frame.f_code.co_filename.startswith(ROOT):
+            return
+        self.calls += 1
+        self.files.add(frame.f_code.co_filename.removeprefix(ROOT))
+        stack = own_stack(frame)
+        if len(stack) > len(self.deepest):
+            self.deepest = stack
+
+
+def own_stack(frame: FrameType | None) -> list[str]:
+    stack = []
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(ROOT):
+            name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
+            stack.append(f"{frame.f_code.co_filename.removeprefix(ROOT)}:{name}")
+        frame = frame.f_back
+    return stack[::-1]
+
+
+async def measured(folder: Path) -> Walk:
+    settings = replace(Settings(), data=folder)
+    walk = Walk()
+    # Set before any thread starts: the worker threads are made once and kept.
+    threading.setprofile(walk)
+    sys.setprofile(walk)
+    async with running(settings) as site:
+        transport = httpx.ASGITransport(starlette_app(settings, site))
+        async with httpx.AsyncClient(transport=transport, base_url="http://walk") as client:
+            record = {"disk_format": "qcow2", "container_format": "bare"}
+            image = (await client.post("/v2/images", json=record)).raise_for_status().json()
+            headers = {"Content-Type": "application/octet-stream"}
+            walk.on = True
+            answer = await client.put(f"/v2/images/{image['id']}/stage", content=qcow2(), headers=headers)
+            walk.on = False
+            answer.raise_for_status()
+    return walk
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        walk = asyncio.run(measured(Path(folder)))
+    found = {"depth": len(walk.deepest), "deepest": walk.deepest, "files": sorted(walk.files), "calls": walk.calls}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+from collections.abc import Callable
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.model.decision import StageCall
+from tests.images.hostile import HOSTILE
+from tests.images.sound import MIB, mbr, qcow2, raw
+from tests.stages.walk import Outcome, walk
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+    "zstd": zstandard.compress,
+}
+STAGES = ("decompress", "inspect")
+packed_by = pytest.mark.parametrize("packer", PACKERS)
+
+
+def unpacked(data: bytes, disk_format: str | None = "qcow2", **settings_: object) -> Outcome:
+    return walk(data, disk_format, stages=settings_.pop("stages", STAGES), **settings_)  # type: ignore[arg-type]
+
+
+@packed_by
+@pytest.mark.parametrize("container", ["bare", "compressed"])
+def test_one_layer_is_taken_off_and_the_inside_is_what_is_kept(packer: str, container: str) -> None:
+    image, packed = qcow2(), PACKERS[packer](qcow2())
+    found = unpacked(packed, container_format=container)
+    assert found.stored == image
+    assert found.verdict is not None
+    assert (found.verdict.disk_format, found.verdict.virtual_size) == ("qcow2", MIB)
+    assert (found.verdict.size, found.verdict.source_size) == (len(image), len(packed))
+    assert found.verdict.hashes["md5"] == hashlib.md5(image).hexdigest()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(sorted(PACKERS)), st.integers(0, 3 * MIB), st.lists(st.integers(1, MIB), max_size=4))
+def test_chunks_never_change_what_comes_out(packer: str, size: int, sizes: list[int]) -> None:
+    image = mbr(MIB) + hashlib.shake_128(b"noise").digest(1000) * (size // 1000)
+    packed = PACKERS[packer](image)
+    found, whole = unpacked(packed, "raw", chunks=[*sizes, 4093]), unpacked(packed, "raw", chunks=[len(packed)])
+    assert found.stored == image
+    assert found.verdict == whole.verdict
+
+
+@packed_by
+@pytest.mark.parametrize("name", ["qcow2 backing file", "vmdk flat extent", "qed", "qcow2 and iso"])
+def test_a_hostile_inside_is_refused(packer: str, name: str) -> None:
+    data, declared, code = HOSTILE[name]
+    assert unpacked(PACKERS[packer](data), declared).code == code
+
+
+@packed_by
+def test_a_second_layer_stays_and_is_refused(packer: str) -> None:
+    assert unpacked(PACKERS[packer](PACKERS[packer](raw())), "raw").code == "format-mismatch"
+
+
+@packed_by
+def test_exactly_one_member_and_nothing_behind_it(packer: str) -> None:
+    packed = PACKERS[packer](qcow2())
+    noise = hashlib.shake_128(b"noise").digest(MIB - len(packed))
+    for behind in (b"x", b"\0" * 16, packed, PACKERS[packer](b""), noise + b"behind a whole block"):
+        assert unpacked(packed + behind).code == "trailing-bytes"
+
+
+@packed_by
+def test_broken_streams_are_named(packer: str) -> None:
+    packed = PACKERS[packer](hashlib.shake_128(b"noise").digest(MIB))
+    assert unpacked(packed[:-1], "raw").code == "truncated"
+    assert unpacked(packed[: len(packed) // 2], "raw").code == "truncated"
+    middle = len(packed) // 2
+    flipped = packed[:middle] + bytes(byte ^ 0xFF for byte in packed[middle : middle + 64]) + packed[middle + 64 :]
+    assert unpacked(flipped, "raw").code in {"bad-compression", "truncated", "trailing-bytes"} or packer == "zstd"
+
+
+@packed_by
+def test_the_cap_holds_for_what_comes_out(packer: str) -> None:
+    packed = PACKERS[packer](raw(5 * MIB))
+    found = unpacked(packed, "raw", max_size=3 * MIB + 5)
+    assert found.code == "over-limit"
+    assert len(found.stored) == 3 * MIB
+    assert unpacked(packed, "raw", max_size=5 * MIB).verdict
+
+
+@packed_by
+def test_a_bomb_is_stopped_by_its_ratio(packer: str) -> None:
+    call = StageCall("decompress", (("max_ratio", 100),))
+    found = unpacked(PACKERS[packer](raw(101 * MIB)), "raw", stages=(call,), hashes=())
+    assert found.code == "decompression-bomb"
+    assert len(found.stored) <= 100 * MIB
+
+
+def test_what_is_not_compressed_goes_through() -> None:
+    found = unpacked(qcow2(), "qcow2")
+    assert found.stored == qcow2()
+    assert unpacked(qcow2(), "qcow2", container_format="compressed").code == "format-mismatch"
+
+
+def test_ramdisks_stay_compressed() -> None:
+    packed = gzip.compress(b"070701 files")
+    assert unpacked(packed, "ari").stored == packed
+
+
+def test_zip_is_refused_by_name() -> None:
+    found = unpacked(b"PK\x03\x04" + bytes(100), "raw")
+    assert found.code == "unsupported-compression"
+    assert "gzip" in found.remedy
+
+
+def test_expected_digests_speak_of_the_bytes_that_were_sent() -> None:
+    packed = gzip.compress(qcow2())
+    assert unpacked(packed, expected={"sha256": hashlib.sha256(packed).hexdigest()}).verdict
+    assert unpacked(packed, expected={"sha256": hashlib.sha256(qcow2()).hexdigest()}).code == "checksum-mismatch"
