@@ -26,6 +26,7 @@ from gateway.api.framing import FrontLimits
 from gateway.api.front import Front
 from gateway.api.guard import Guard
 from gateway.api.image_schema import ImageRules
+from gateway.api.protocol import timed_head
 from gateway.api.routes import routes
 from gateway.catalog import open_catalog
 from gateway.decisionlog import JsonLines
@@ -268,12 +269,11 @@ def _uvicorn(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         app,
         host=server.host,
         port=server.port,
-        http="httptools",
+        http=timed_head(server.header_timeout, server.max_header_size),
         lifespan="off",
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(server.shutdown_timeout),
-        h11_max_incomplete_event_size=server.max_header_size,
     )

@@ -20,6 +20,4 @@ def shipped(kind: Kind) -> Path:
             folder = root / kind
             if folder.is_dir():
                 return folder
-    raise FileNotFoundError(
-        f"the {kind} folder of this installation is missing; install import-gateway again"
-    )
+    raise FileNotFoundError(f"the {kind} folder of this installation is missing; install import-gateway again")

@@ -14,8 +14,8 @@ from gateway.api.front import Front
 from gateway.api.ranges import ByteRange, requested_range
 from gateway.model.errors import BadRequest, BrokenUpload
 from gateway.model.image import Blob, Image
-from gateway.service import images, reception
-from gateway.service.reception import Upload
+from gateway.service import images
+from gateway.service.reception import SAVE, STAGE, Upload, receive
 
 OCTETS = "application/octet-stream"
 
@@ -27,7 +27,7 @@ class Data:
     async def stage(self, request: Request) -> Response:
         """`PUT /v2/images/{id}/stage`: 204."""
         caller = await self.front.caller(request)
-        await reception.stage(self.front.site, caller, request.path_params["image_id"], upload(request))
+        await receive(self.front.site, caller, request.path_params["image_id"], upload(request), STAGE)
         return Response(status_code=204)
 
     async def save(self, request: Request) -> Response:
@@ -36,7 +36,7 @@ class Data:
         store = request.headers.get("x-image-meta-store")
         if store is not None and store not in self.front.site.stores:
             raise BadRequest(f"Store {store} is not known here.", remedy="GET /v2/info/stores lists them.")
-        await reception.save(self.front.site, caller, request.path_params["image_id"], upload(request), store)
+        await receive(self.front.site, caller, request.path_params["image_id"], upload(request), SAVE, store)
         return Response(status_code=204)
 
     async def download(self, request: Request) -> Response:

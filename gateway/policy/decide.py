@@ -7,8 +7,8 @@ Four verbs, no order. An import needs one `allow` that covers all of it; every `
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import reduce
+from typing import NamedTuple
 
 from gateway.model.decision import Action, Decision, Plan, Reason, StageCall, Within
 from gateway.policy import wording
@@ -38,8 +38,7 @@ def decide(
     return _ruling(method, known.values, touched, final, stages).decision(policy.revision)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(NamedTuple):
     """One question and the rules that count, or may count, towards its answer.
 
     `sure` is what is left of the grants that hold, `unsure` of those that only may hold and offer something more.
@@ -153,7 +152,9 @@ class Ruling:
     def _unsure_stages(self) -> Iterator[str]:
         """Stages that open rules may add, and that could not run here."""
         unsure = _open(self.requires)
-        calls = demanded(self.requires) if unsure else ()
+        if not unsure:
+            return
+        calls = demanded(self.requires)
         stuck = {*contradicting(calls), *missing(calls, self.stages)}
         for one in unsure:
             for stage in sorted(stuck.intersection(call.name for call in one.stages)):
@@ -218,7 +219,7 @@ def _open(side: Iterable[Touched]) -> list[Touched]:
 
 
 def _said(messages: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(messages)))
+    return tuple(sorted({*messages}))
 
 
 def _most(alternatives: Iterable[Within]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.model.decision import Within
 from gateway.policy.expression import Truth
@@ -11,8 +11,7 @@ from gateway.policy.matching import Touched
 from gateway.policy.within import impossible, meet
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """One `allow` that counts or may count, weighed against the known facts.
 
     `fails` are the limit keys it does not cover. `covers` is YES, NO or OPEN for the import as a whole. `left` is

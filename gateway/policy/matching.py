@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.model.decision import StageCall, Within
 from gateway.policy.expression import Truth
@@ -14,8 +13,7 @@ from gateway.policy.rules import EVERYONE, Exemption, Policy, Rule, Selector, Ve
 from gateway.policy.within import for_method, keeps, limits, loosened
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(NamedTuple):
     """The facts selectors look at. All of them are known once the token has been read."""
 
     project: str
@@ -24,8 +22,7 @@ class Who:
     roles: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(NamedTuple):
     """One rule that a caller and a method can meet.
 
     `truth` is what its selectors, dates and conditions come to. `counts` is what that means for the decision: YES
@@ -113,8 +110,8 @@ def counts(verb: Verb, truth: Truth, *, final: bool) -> Truth:
 
 def exempting(policy: Policy, rule: Rule, who: Who, at: datetime) -> list[Exemption]:
     """The exemptions from `rule` that hold for this caller now."""
-    found = policy.exemptions.get(rule.name, ()) if policy.exemptions else ()
-    return [one for one in found if active(at, None, one.until) and selects(one.selector, who)]
+    found = policy.exemptions.get(rule.name) if policy.exemptions else None
+    return [one for one in found or () if active(at, None, one.until) and selects(one.selector, who)]
 
 
 def touch(policy: Policy, method: str, facts: Facts, *, final: bool = False) -> list[Touched]:
@@ -135,5 +132,5 @@ def _touched(policy: Policy, rule: Rule, method: str, asking: Who, facts: Facts,
     if rule.verb is Verb.REQUIRE or rule.verb is Verb.DENY:
         return Touched(rule, truth, count, within, stages)
     within = for_method(within, method)
-    kept = tuple((key, limit, keeps(key, limit, facts.values)) for key, limit in limits(within, method))
+    kept = tuple([(key, limit, keeps(key, limit, facts.values)) for key, limit in limits(within, method)])
     return Touched(rule, truth, count, within, stages, kept)

@@ -19,7 +19,7 @@ def demanded(requires: Iterable[Touched]) -> tuple[StageCall, ...]:
     """
     calls = {call for one in requires for call in one.stages}
     checks = {call for call in calls if call.name not in TRANSFORMS}
-    return tuple(sorted((*checks, *_transforms(calls - checks)), key=_place))
+    return tuple(sorted([*checks, *_transforms(calls - checks)], key=_place))
 
 
 def _place(call: StageCall) -> tuple[int, str, str]:
@@ -39,7 +39,7 @@ def _transforms(calls: Iterable[StageCall]) -> Iterator[StageCall]:
 def contradicting(calls: Iterable[StageCall]) -> list[str]:
     """Names of the transforms that are demanded with options that contradict each other."""
     names = [call.name for call in calls if call.name in TRANSFORMS]
-    return sorted({name for name in names if names.count(name) > 1})
+    return sorted({name for name in names if names.count(name) > 1}) if len(names) > 1 else []
 
 
 def missing(calls: Iterable[StageCall], stages: Container[str] | None) -> list[str]:

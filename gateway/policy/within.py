@@ -6,7 +6,7 @@ A limit whose fact a method never has says nothing about that method.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -39,12 +39,11 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def limits(within: Within, method: str) -> Iterator[tuple[str, Any]]:
+@lru_cache(maxsize=4096)
+def limits(within: Within, method: str) -> tuple[tuple[str, Any], ...]:
     """The (key, value) pairs of `within` that say something about `method`."""
-    for key in _KEYS.get(method, tuple(LIMIT_FACTS)):
-        value = getattr(within, key)
-        if value is not None:
-            yield key, value
+    pairs = ((key, getattr(within, key)) for key in _KEYS.get(method, tuple(LIMIT_FACTS)))
+    return tuple((key, value) for key, value in pairs if value is not None)
 
 
 @lru_cache(maxsize=4096)

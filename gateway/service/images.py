@@ -23,7 +23,10 @@ def sees(caller: Caller, image: Image) -> bool:
 
 async def visible(tx: Transaction, caller: Caller, image_id: str) -> Image:
     """The image, or NotFound: an image the caller may not see does not exist for it."""
-    image = await tx.image(image_id)
+    return _seen(caller, await tx.image(image_id), image_id)
+
+
+def _seen(caller: Caller, image: Image | None, image_id: str) -> Image:
     if image is None or not sees(caller, image):
         raise NotFound(f"No image found with ID {image_id}")
     return image
@@ -31,7 +34,7 @@ async def visible(tx: Transaction, caller: Caller, image_id: str) -> Image:
 
 async def writable(tx: Transaction, caller: Caller, image_id: str) -> Image:
     """The image, or Forbidden where the caller sees it but may not change it."""
-    image = await visible(tx, caller, image_id)
+    image = _seen(caller, await tx.image(image_id), image_id)
     if not caller.may_write(image.owner):
         raise Forbidden(
             f"You are not permitted to change image {image_id}.",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from gateway.model.caller import Caller
 from gateway.model.errors import BrokenUpload, Conflict, Gone, NotFound, Refusal
@@ -29,52 +31,61 @@ class Upload:
     size: int | None = None
 
 
-async def stage(site: Site, caller: Caller, image_id: str, upload: Upload) -> None:
-    """`PUT /v2/images/{id}/stage`: the bytes are judged and written, and wait for their import."""
-    await _receive(site, caller, image_id, upload, _Way(Move.STAGE, Move.UNSTAGE, final=False))
-
-
-async def save(site: Site, caller: Caller, image_id: str, upload: Upload, store: str | None = None) -> None:
-    """`PUT /v2/images/{id}/file`: the same, and the image is active when it returns."""
-    async with site.catalog.read() as tx:
-        image = await writable(tx, caller, image_id)
-    require_formats(image)
-    await _receive(site, caller, image_id, upload, _Way(Move.SAVE, Move.UNSAVE, final=True), store)
-
-
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """The status moves of one kind of reception: in, and back."""
+class Way:
+    """One kind of reception: its status move in, the move back, and whether the image is active at its end."""
 
     begin: Move
     back: Move
-    final: bool
+    activates: bool
 
 
-async def _receive(
-    site: Site, caller: Caller, image_id: str, upload: Upload, way: _Way, store: str | None = None
+STAGE = Way(Move.STAGE, Move.UNSTAGE, activates=False)
+"""`PUT /v2/images/{id}/stage`: the bytes are judged and written, and wait for their import."""
+
+SAVE = Way(Move.SAVE, Move.UNSAVE, activates=True)
+"""`PUT /v2/images/{id}/file`: the same, and the image is active at the end."""
+
+
+async def receive(
+    site: Site, caller: Caller, image_id: str, upload: Upload, way: Way, store: str | None = None
 ) -> None:
+    """Judge and write the bytes of one request. On any failure the image is queued again, with nothing kept.
+
+    Raises NotFound, Forbidden, Conflict, PolicyRefused, ContentRefused, OverLimit, BrokenUpload, Unavailable, Gone.
+    """
     async with site.catalog.read() as tx:
         image = await writable(tx, caller, image_id)
-    target(image.status, way.begin)
-    values: FactValues = {**who(caller), **about(image), "request.stores": (store or site.default_store,)}
-    if upload.size is not None:
-        values = {**values, "request.size": upload.size}
+    _check_ready(image, way)
+    values = _known(site, caller, image, upload, store)
     judgement = await judge(site, UPLOAD, values, image_id=image_id)
     blob = new_blob(site, image_id, store or site.default_store)
     async with site.catalog.begin() as tx:
         await tx.move_image(image_id, way.begin, now=site.clock.now())
         await tx.add_blob(blob)
         await remember(tx, judgement, image_id)
+    ring = Ring(site.limits.ring_blocks)
     try:
-        written, verdict = await _take_in(site, image, blob, judgement, upload)
-        await _end(site, caller, way, written, verdict, values)
+        async with _pouring(ring, upload, site.limits.drain):
+            written, verdict = await deliver(site, _delivery(site, image, blob, judgement), ring.blocks)
+        await _end(site, way, written, verdict, values)
     except BaseException:
         await asyncio.shield(_back(site, blob, way))
         raise
 
 
-async def _take_in(site: Site, image: Image, blob: Blob, judgement: Judgement, upload: Upload) -> tuple[Blob, Verdict]:
+def _check_ready(image: Image, way: Way) -> None:
+    if way.activates:
+        require_formats(image)
+    target(image.status, way.begin)
+
+
+def _known(site: Site, caller: Caller, image: Image, upload: Upload, store: str | None) -> FactValues:
+    claim = {} if upload.size is None else {"request.size": upload.size}
+    return {**who(caller), **about(image), **claim, "request.stores": (store or site.default_store,)}
+
+
+def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement) -> Delivery:
     plan = judgement.decision.plan
     pipeline = Pipeline(
         plan.stages,
@@ -83,16 +94,22 @@ async def _take_in(site: Site, image: Image, blob: Blob, judgement: Judgement, u
         hashes=site.hashes,
         tools=Tools(beside=beside, tick=site.clock.monotonic),
     )
-    delivery = Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline)
-    ring = Ring(site.limits.ring_blocks)
+    return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline)
+
+
+@asynccontextmanager
+async def _pouring(ring: Ring, upload: Upload, drain: timedelta) -> AsyncIterator[None]:
+    """The body flows into the ring meanwhile.
+
+    After a refusal the rest of it is read and dropped for a while, so that the client gets to read the answer
+    instead of a reset connection.
+    """
     filling = asyncio.create_task(_fill(ring, upload))
     try:
-        return await deliver(site, delivery, ring.blocks)
+        yield
     finally:
-        # After a refusal the rest of the body is read and dropped for a while, so that the client gets to
-        # read the answer instead of a reset connection.
         try:
-            await asyncio.wait_for(filling, site.limits.drain.total_seconds())
+            await asyncio.wait_for(filling, drain.total_seconds())
         except (TimeoutError, Refusal):
             pass
 
@@ -122,14 +139,14 @@ async def _fill(ring: Ring, upload: Upload) -> None:
         ring.close()
 
 
-async def _end(site: Site, caller: Caller, way: _Way, blob: Blob, verdict: Verdict, values: FactValues) -> None:
+async def _end(site: Site, way: Way, blob: Blob, verdict: Verdict, values: FactValues) -> None:
     """Judge once more, now that the bytes are known, and keep the result."""
-    judgement = await judge(site, UPLOAD, {**values, **seen(verdict)}, image_id=blob.image_id, final=way.final)
+    judgement = await judge(site, UPLOAD, {**values, **seen(verdict)}, image_id=blob.image_id, final=way.activates)
     now = site.clock.now()
     try:
         async with site.catalog.begin() as tx:
             await remember(tx, judgement, blob.image_id)
-            if way.final:
+            if way.activates:
                 await tx.move_blob(blob.id, BlobState.KEPT)
                 await tx.add_location(blob.image_id, blob.id, now=now)
                 await tx.move_image(
@@ -139,7 +156,7 @@ async def _end(site: Site, caller: Caller, way: _Way, blob: Blob, verdict: Verdi
         raise Gone(f"Image {blob.image_id} was deleted while its data was uploaded.") from None
 
 
-async def _back(site: Site, blob: Blob, way: _Way) -> None:
+async def _back(site: Site, blob: Blob, way: Way) -> None:
     """The image is queued again, as if nothing had been sent."""
     await discard(site, blob)
     site.kick_reaper()

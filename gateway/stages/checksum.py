@@ -10,6 +10,8 @@ from gateway.stages.stage import Seen, Stage, refused
 
 
 class Checksum(Stage):
+    options = frozenset({"algorithm"})
+
     @property
     def algorithm(self) -> str | None:
         value = self.call.as_mapping().get("algorithm")

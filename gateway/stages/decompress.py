@@ -27,10 +27,15 @@ KEPT_COMPRESSED = frozenset({"aki", "ari"})
 
 
 class Decompress(Stage):
-    """Option `max_ratio` (default 1000): unpacked bytes for each packed one, beyond the first 64 MiB."""
+    """Options: `max_size`, a cap on what comes out beside the import's own; `max_ratio` (default 1000), unpacked bytes
+    for each packed one, beyond the first 64 MiB.
+    """
+
+    options = frozenset({"max_size", "max_ratio"})
 
     def __init__(self, call: StageCall, brief: Brief) -> None:
         super().__init__(call, brief)
+        self._max_size = lower(brief.max_size, call.as_mapping().get("max_size"))
         self._max_ratio = int(call.as_mapping().get("max_ratio", MAX_RATIO))
         self._unpacker: Unpacker | None = None
         self._kind = ""
@@ -92,7 +97,7 @@ class Decompress(Stage):
     def _capped(self, piece: bytes) -> Iterator[Block]:
         """Pieces up to the caps go on, so that what follows judges the same bytes however they came."""
         ratio_cap = max(RATIO_FREE, self._taken * self._max_ratio)
-        size_cap = ratio_cap + 1 if self.brief.max_size is None else self.brief.max_size
+        size_cap = ratio_cap + 1 if self._max_size is None else self._max_size
         room = min(size_cap, ratio_cap) - self._given
         self._given += len(piece)
         if piece[:room]:
@@ -102,7 +107,7 @@ class Decompress(Stage):
 
     def _over_limit(self) -> OverLimit:
         return OverLimit(
-            f"The image unpacks to more than the {self.brief.max_size} bytes this import may have.",
+            f"The image unpacks to more than the {self._max_size} bytes this import may have.",
             remedy="Shrink the disk inside, or ask the operator for a higher limit.",
         )
 
@@ -140,3 +145,9 @@ class Decompress(Stage):
             "The container is declared 'compressed', but the bytes are not.",
             "Declare container_format bare.",
         )
+
+
+def lower(cap: int | None, option: str | int | bool | None) -> int | None:
+    """The lower of two caps in bytes, either of which may be absent."""
+    caps = [int(value) for value in (cap, option) if value is not None]
+    return min(caps, default=None)

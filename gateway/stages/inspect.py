@@ -43,6 +43,8 @@ TAIL = 2048
 class Inspect(Stage):
     """Options: those of the readers (`extended_l2`, `snapshots`: see gateway.stages.images.qcow2)."""
 
+    options = frozenset({"extended_l2", "snapshots"})
+
     def __init__(self, call: StageCall, brief: Brief) -> None:
         super().__init__(call, brief)
         self._opened = "decompress" in brief.stages

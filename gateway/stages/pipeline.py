@@ -7,7 +7,7 @@ A refusal is raised out of the iterators `feed` and `finish` return: a store tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from contextlib import contextmanager
 
 from gateway.model.decision import StageCall
 from gateway.model.errors import OverLimit, Refusal
@@ -20,8 +20,6 @@ from gateway.stages.inspect import Inspect
 from gateway.stages.stage import Block, Brief, Declared, Seen, Stage, Tools
 
 __all__ = ["STAGES", "Declared", "Pipeline", "Tools"]
-
-T = TypeVar("T")
 
 STAGES: Mapping[str, Callable[[StageCall, Brief], Stage]] = {
     "decompress": Decompress,
@@ -54,17 +52,23 @@ class Link:
         yield from self._cutter.rest()
 
     def close(self, seen: Seen) -> None:
-        self._measured(lambda: self.stage.close(seen))
+        with self._measured():
+            self.stage.close(seen)
         self._closed = True
 
     def _cut(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        while (block := self._measured(lambda: next(blocks, None))) is not None:
+        while True:
+            with self._measured():
+                block = next(blocks, None)
+            if block is None:
+                return
             yield from self._cutter.feed(block)
 
-    def _measured(self, work: Callable[[], T]) -> T:
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
         start = self._tick()
         try:
-            return work()
+            yield
         except Refusal as refusal:
             self.refusal = refusal
             raise
@@ -99,7 +103,7 @@ class Pipeline:
 
     `max_size` caps the bytes as they are sent; `expected` maps algorithm names to hex digests of those same bytes and
     brings a `checksum` stage with it. `hashes` are always computed, over the stored bytes. An unknown stage name is a
-    KeyError, an unknown algorithm a ValueError: both are the caller's mistakes, not the sender's.
+    KeyError, an unknown algorithm a ValueError: the caller's mistakes. An option no stage here has raises Unavailable.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.model.decision import StageCall
-from gateway.model.errors import ContentRefused
+from gateway.model.errors import ContentRefused, Unavailable
 from gateway.model.verdict import Finding
 
 Block = bytes | bytearray | memoryview
@@ -75,10 +75,18 @@ class Stage:
     OverLimit. `findings` are what the stage noticed without refusing.
     """
 
+    options: frozenset[str] = frozenset()
     disk_format: str | None = None
     virtual_size: int | None = None
 
     def __init__(self, call: StageCall, brief: Brief) -> None:
+        """Raises Unavailable for an option the stage does not have: a demand is refused rather than ignored."""
+        if unknown := sorted(set(call.as_mapping()) - self.options):
+            raise Unavailable(
+                f"The policy asks stage '{call.name}' for '{unknown[0]}', which this build cannot do.",
+                remedy="Ask the operator to take the option out of the policy, or to run a build that has it.",
+                code="stage-unavailable",
+            )
         self.call = call
         self.brief = brief
         self.findings: list[Finding] = []

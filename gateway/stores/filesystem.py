@@ -37,8 +37,12 @@ class FilesystemStore:
         check_key(key)
         with said(self.name):
             part = Part(self._root, key, unnamed=self._unnamed)
+        written = 0
         try:
-            written = self._fill(part, blocks)
+            # What the iterator raises passes as it is; only what the disk does is said in our words.
+            for block in blocks:
+                with said(self.name):
+                    written += part.write(block)
             with said(self.name):
                 part.publish()
         finally:
@@ -71,14 +75,6 @@ class FilesystemStore:
             key = name.removeprefix(".").removesuffix(".part")
             if KEY.fullmatch(key):
                 yield key
-
-    def _fill(self, part: Part, blocks: Iterable[Block]) -> int:
-        """What the iterator raises passes as it is; only what the disk does is said in our words."""
-        written = 0
-        for block in blocks:
-            with said(self.name):
-                written += part.write(block)
-        return written
 
     def _open(self, key: str) -> tuple[int, int]:
         """A descriptor of the blob and its size in bytes. Raises NotFound, also for what is no plain file."""

@@ -1,4 +1,4 @@
-"""A request stays short enough to be read in one sitting: the design's budget of frames and files for a stage call."""
+"""A request stays short enough to be followed in one sitting: a budget of own frames and files for a stage call."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 DEEPEST = 9
-FILES = 15
+FILES = 45
+"""Not the 15 of the first sketch, which had no strict front, no identity and no decision; a ceiling against growth."""
 
 
-def walk() -> dict[str, object]:
+def walk() -> dict[str, Any]:
     root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.architecture.walk"], cwd=root, capture_output=True, text=True, timeout=120
-    )
+    command = [sys.executable, "-m", "tests.architecture.walk"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def test_a_stage_call_stays_within_its_budget_of_frames_and_files() -> None:
     found = walk()
-    assert found["depth"] <= DEEPEST, "\n".join(found["deepest"])  # type: ignore[operator, arg-type]
-    files = found["files"]
-    assert isinstance(files, list)
-    print(len(files), files)
+    assert found["depth"] <= DEEPEST, "\n".join(found["deepest"])
+    assert len(found["files"]) <= FILES, "\n".join(found["files"])

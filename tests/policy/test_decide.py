@@ -103,8 +103,26 @@ def test_an_allow_that_cannot_be_evaluated_grants_nothing() -> None:
 
 
 def test_a_false_condition_beats_an_error() -> None:
-    tree = policy(ANYTHING, rule("deny", "odd", when=['request.properties["no"] == "x"', 'user.id == "nobody"']))
-    assert code(tree, UPLOAD, facts(image()), final=True) == "allow"
+    error, false = 'request.properties["no"] == "x"', 'user.id == "nobody"'
+    for when in ([error, false], [false, error]):
+        tree = policy(ANYTHING, rule("deny", "odd", when=when))
+        assert code(tree, UPLOAD, facts(image()), final=True) == "allow"
+
+
+def test_an_error_beats_what_is_not_known() -> None:
+    error, unknown = 'request.properties["no"] == "x"', "content.size > 5"
+    for when in ([error, unknown], [unknown, error]):
+        tree = policy(ANYTHING, rule("deny", "odd", when=when, message="No."))
+        assert code(tree, UPLOAD, facts({"request.properties": {}})) == "denied"
+
+
+def test_the_order_of_rules_is_not_the_order_of_reasons() -> None:
+    denies = [rule("deny", name, message=name) for name in ("b", "a", "c")]
+    limits = [rule("limit", name, within=within(max_size=1)) for name in ("z", "y")]
+    one = decide(policy(ANYTHING, *denies, *limits), UPLOAD, facts(image()), final=True)
+    other = decide(policy(*limits[::-1], *denies[::-1], ANYTHING), UPLOAD, facts(image()), final=True)
+    assert [reason.rule for reason in one.reasons] == ["p/a", "p/b", "p/c", "p/y", "p/z"]
+    assert one == other
 
 
 def test_what_is_not_known_is_open_and_counts_at_the_end() -> None:
@@ -142,6 +160,7 @@ def test_limits_the_method_has_no_fact_for_are_ignored_for_it() -> None:
         ("x.a.example", True),
         ("y.x.a.example", True),
         ("xa.example", False),
+        ("xxxa.example", False),
         ("a.example", False),
         (".a.example", False),
     ],

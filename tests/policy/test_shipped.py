@@ -13,7 +13,7 @@ from gateway.policy.reader import Source
 from gateway.policy.testfile import read_tests
 from gateway.policy.testing import Outcome, run
 from gateway.shipped_files import shipped
-from gateway.trees import read_tests as test_files
+from gateway.trees import read_tests as written_tests
 from tests.policy.making import NOW
 from tests.policy.trees import BUILD, compiled, compiled_from
 
@@ -29,7 +29,7 @@ TINY = Source(
 @pytest.mark.parametrize("engine", ["cel-expr", "cel-python"])
 def test_its_tests_pass_and_touch_every_rule(name: str, engine: str) -> None:
     policy = compiled(name, BUILD, engine)
-    cases = read_tests(test_files(shipped("policies") / name), schema=SCHEMA, policy=policy, now=NOW)
+    cases = read_tests(written_tests(shipped("policies") / name), schema=SCHEMA, policy=policy, now=NOW)
     outcome = run(policy, cases)
     assert outcome.failures == ()
     assert outcome.idle == ()

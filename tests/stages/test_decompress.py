@@ -89,6 +89,8 @@ def test_the_cap_holds_for_what_comes_out(packer: str) -> None:
     assert found.code == "over-limit"
     assert len(found.stored) == 3 * MIB
     assert unpacked(packed, "raw", max_size=5 * MIB).verdict
+    own = StageCall("decompress", (("max_size", 3 * MIB),))
+    assert unpacked(packed, "raw", stages=(own,), max_size=5 * MIB).code == "over-limit"
 
 
 @packed_by

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.model.decision import StageCall
-from gateway.model.errors import ContentRefused, OverLimit
+from gateway.model.errors import ContentRefused, OverLimit, Unavailable
 from gateway.model.verdict import Outcome
 from gateway.stages.pipeline import Declared, Pipeline, Tools
 from gateway.stages.verdicts import covers, report_to_json, verdict_from_json, verdict_to_json
@@ -20,6 +20,8 @@ DATA = bytes(range(256)) * 4 * 2600
 
 
 @settings(deadline=None, max_examples=50)
+@example(len(DATA), [len(DATA)])
+@example(len(DATA), [5, 2 * MIB + 1])
 @given(st.integers(0, len(DATA)), st.lists(st.integers(1, 3 * MIB), max_size=5))
 def test_what_goes_in_comes_out_with_the_right_digests(size: int, sizes: list[int]) -> None:
     data = DATA[:size]
@@ -45,8 +47,8 @@ def test_the_cap_speaks_before_the_block_is_whole() -> None:
 
 
 def test_a_refused_stream_has_no_verdict_even_if_it_is_finished() -> None:
-    for settings_, data in (({"max_size": 5}, b"123456"), ({}, b"COWD" + bytes(MIB))):
-        found = walk(data, "raw", **settings_)
+    for cap, data in ((5, b"123456"), (None, b"COWD" + bytes(MIB))):
+        found = walk(data, "raw", max_size=cap)
         assert found.code
         with pytest.raises((OverLimit, ContentRefused)):
             list(found.pipeline.finish())
@@ -103,6 +105,11 @@ def test_an_unknown_stage_or_algorithm_is_the_callers_mistake() -> None:
         Pipeline([StageCall("no-such-stage")], declared=Declared())
     with pytest.raises(ValueError, match="md4"):
         Pipeline([], declared=Declared(), expected={"md4": "00"})
+
+
+def test_an_option_nobody_here_has_is_not_ignored() -> None:
+    with pytest.raises(Unavailable, match="second_opinion"):
+        Pipeline([StageCall("inspect", (("second_opinion", "qemu-img"),))], declared=Declared())
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha384", "sha512"])
