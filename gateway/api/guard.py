@@ -51,22 +51,24 @@ class Guard:
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            progress = _Progress()
-            await self._answer(scope, receive, _marked(send, _state(scope), progress), progress)
-        elif scope["type"] == "websocket":
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        progress = _Progress()
+        marked = _marked(send, _state(scope), progress)
+        app = self._admitted(scope)
+        try:
+            await app(scope, PacedBody(receive, self.limits, self.clock, lambda: progress.started), marked)
+        except Exception:  # noqa: BLE001 - the last line before the server: a bug is logged under its request id
+            log.exception("%s %s failed (%s)", scope["method"], scope["path"], ids.request_id(scope))
+            if not progress.started:
+                await refusal_response(InternalError(), ids.request_id(scope))(scope, receive, marked)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
         else:
             await self.app(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> None:
-        app = self._admitted(scope)
-        try:
-            await app(scope, PacedBody(receive, self.limits, self.clock, lambda: progress.started), send)
-        except Exception:
-            log.exception("%s %s failed (%s)", scope["method"], scope["path"], ids.request_id(scope))
-            if not progress.started:
-                await refusal_response(InternalError(), ids.request_id(scope))(scope, receive, send)
 
     def _admitted(self, scope: Scope) -> ASGIApp:
         """What answers this request: the service, or a refusal, or the versions for an unknown one."""

@@ -7,6 +7,7 @@ the busy timeout waits for them, the pool of one connection keeps our own writer
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from pathlib import Path
@@ -61,5 +62,9 @@ def _engine(path: Path, *, size: int, begin: str, pragmas: tuple[str, ...]) -> A
             raw.run_async(lambda driver: driver.execute(begin))
         except sqlite3.Error as error:
             raise OperationalError(begin, None, error) from error
+        except asyncio.CancelledError:
+            # The driver's thread begins all the same: nobody would end that transaction, so the connection must go.
+            connection.invalidate()
+            raise
 
     return engine

@@ -1,4 +1,4 @@
-"""Writing one blob: intent row, watched stream, verdict, staged row. Every blob of the program is written here.
+"""Writing one blob: watched stream, verdict. Every blob of the program is written here, after its intent row.
 
 The verdict is the last act of the stream: `watched` raises it from the iterator the store reads, so that no store
 ever commits rejected bytes. A delivery is told to fail (`tell`), never cancelled.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from gateway.model.errors import Conflict, NotFound, Refusal
+from gateway.model.errors import Refusal
 from gateway.model.image import Blob, BlobState
 from gateway.model.verdict import Verdict
 from gateway.ports import Block, Store
@@ -29,6 +29,14 @@ def beside(calls: Sequence[Callable[[], None]]) -> None:
         calls[0]()
     for future in started:
         future.result()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Bytes that are whole and in their store: what was found, and the fields that makes for the blob's row."""
+
+    verdict: Verdict
+    row: dict[str, object]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,16 +58,13 @@ class Delivery:
         if self.progress.stop is not None:
             raise self.progress.stop
 
-    def write(self, open_blocks: Callable[[], Iterator[Block]]) -> tuple[Verdict, dict[str, object]]:
-        """The verdict, and the fields it gives the blob's row. Runs in a worker thread.
-
-        The source is closed on every way out, so that its other end wakes up.
-        """
+    def write(self, open_blocks: Callable[[], Iterator[Block]]) -> Written:
+        """Runs in a worker thread. The source is closed on every way out, so that its other end wakes up."""
         blocks = open_blocks()
         try:
             self.store.put(self.blob.key, self.watched(blocks))
             verdict = self.pipeline.verdict()
-            return verdict, {"size": verdict.size, "verdict": verdict_to_json(verdict)}
+            return Written(verdict, {"size": verdict.size, "verdict": verdict_to_json(verdict)})
         finally:
             close = getattr(blocks, "close", None)
             if close is not None:
@@ -74,18 +79,16 @@ def new_blob(site: Site, image_id: str, store: str) -> Blob:
     )
 
 
-async def deliver(site: Site, delivery: Delivery, blocks: Callable[[], Iterator[Block]]) -> tuple[Blob, Verdict]:
-    """Write the blob, whose intent row is already committed, and stage it. Whatever is raised leaves it doomed.
+async def deliver(site: Site, delivery: Delivery, blocks: Callable[[], Iterator[Block]]) -> Written:
+    """Write the blob, whose intent row is already committed. Its row is the caller's to move, with `Written.row`.
 
-    The caller asks the reaper for a pass then: here the blob still counts as being written.
-    Raises the pipeline's, the source's or the store's refusal; Conflict where the blob was doomed meanwhile.
+    Raises the pipeline's, the source's or the store's refusal; the blob is doomed then, and the caller asks the
+    reaper for a pass (here it still counts as being written).
     """
     blob = delivery.blob
     site.writing[blob.id] = delivery.progress
     try:
-        verdict, values = await asyncio.to_thread(delivery.write, blocks)
-        async with site.catalog.begin() as tx:
-            return await tx.move_blob(blob.id, BlobState.STAGED, values), verdict
+        return await asyncio.to_thread(delivery.write, blocks)
     except BaseException:
         await asyncio.shield(discard(site, blob))
         raise
@@ -98,7 +101,5 @@ async def discard(site: Site, blob: Blob) -> None:
     try:
         async with site.catalog.begin() as tx:
             await tx.move_blob(blob.id, BlobState.DOOMED)
-    except (Conflict, NotFound):
-        pass  # somebody else doomed it first
     except Refusal:
-        pass  # the records are away: the intent row stays, and the reaper finds it
+        pass  # doomed already, or the records are away: then the intent row stays, and the reaper finds it

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gateway.model.caller import Caller
-from gateway.model.errors import BrokenUpload, Conflict, Gone, NotFound, Refusal
+from gateway.model.errors import BrokenUpload, Gone, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, require_formats, target
-from gateway.model.verdict import Verdict
-from gateway.service.delivery import Delivery, beside, deliver, discard, new_blob
+from gateway.service.delivery import Delivery, Written, beside, deliver, discard, new_blob
 from gateway.service.images import activation, writable
 from gateway.service.ingest import Ring
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
@@ -67,8 +66,8 @@ async def receive(
     ring = Ring(site.limits.ring_blocks)
     try:
         async with _pouring(ring, upload, site.limits.drain):
-            written, verdict = await deliver(site, _delivery(site, image, blob, judgement), ring.blocks)
-        await _end(site, way, written, verdict, values)
+            written = await deliver(site, _delivery(site, image, blob, judgement), ring.blocks)
+        await _end(site, way, blob, written, values)
     except BaseException:
         await asyncio.shield(_back(site, blob, way))
         raise
@@ -139,29 +138,28 @@ async def _fill(ring: Ring, upload: Upload) -> None:
         ring.close()
 
 
-async def _end(site: Site, way: Way, blob: Blob, verdict: Verdict, values: FactValues) -> None:
+async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactValues) -> None:
     """Judge once more, now that the bytes are known, and keep the result."""
-    judgement = await judge(site, UPLOAD, {**values, **seen(verdict)}, image_id=blob.image_id, final=way.activates)
+    facts = {**values, **seen(written.verdict)}
+    judgement = await judge(site, UPLOAD, facts, image_id=blob.image_id, final=way.activates)
     now = site.clock.now()
-    try:
-        async with site.catalog.begin() as tx:
-            await remember(tx, judgement, blob.image_id)
-            if way.activates:
-                await tx.move_blob(blob.id, BlobState.KEPT)
-                await tx.add_location(blob.image_id, blob.id, now=now)
-                await tx.move_image(
-                    blob.image_id, Move.ACTIVATE_SAVED, now=now, values=activation(verdict, site.limits.image_hash)
-                )
-    except NotFound:
-        raise Gone(f"Image {blob.image_id} was deleted while its data was uploaded.") from None
+    async with site.catalog.begin() as tx:
+        if await tx.image(blob.image_id) is None:
+            raise Gone(f"Image {blob.image_id} was deleted while its data was uploaded.")
+        await remember(tx, judgement, blob.image_id)
+        await tx.move_blob(blob.id, BlobState.KEPT if way.activates else BlobState.STAGED, written.row)
+        if way.activates:
+            await tx.add_location(blob.image_id, blob.id, now=now)
+            fields = activation(written.verdict, site.limits.image_hash)
+            await tx.move_image(blob.image_id, Move.ACTIVATE_SAVED, now=now, values=fields)
 
 
 async def _back(site: Site, blob: Blob, way: Way) -> None:
     """The image is queued again, as if nothing had been sent."""
     await discard(site, blob)
-    site.kick_reaper()
     try:
         async with site.catalog.begin() as tx:
             await tx.move_image(blob.image_id, way.back, now=site.clock.now())
-    except (Conflict, NotFound):
-        pass  # deleted meanwhile
+    except Refusal:
+        pass  # deleted meanwhile, or the records are away: then the reaper settles it
+    site.kick_reaper()

@@ -195,7 +195,9 @@ async def _deliver(
         await tx.add_blob(blob)
     attempt.progress.done = 0
     delivery = Delivery(blob=blob, store=site.store(work.store), pipeline=attempt.pipeline, progress=attempt.progress)
-    return await deliver(site, delivery, blocks)
+    written = await deliver(site, delivery, blocks)
+    async with site.catalog.begin() as tx:
+        return await tx.move_blob(blob.id, BlobState.STAGED, written.row), written.verdict
 
 
 @asynccontextmanager
