@@ -32,6 +32,7 @@ from gateway.catalog import open_catalog
 from gateway.decisionlog import JsonLines
 from gateway.identity import IDENTITIES
 from gateway.jobs.durable import DurableJobs
+from gateway.logs import set_up_logging
 from gateway.methods import METHODS
 from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import Conflict, Interrupted
@@ -237,14 +238,8 @@ def image_rules(settings: Settings) -> ImageRules:
 
 def serve(settings: Settings, *, demo: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Open requests get `shutdown_timeout`; open imports go on after the next start."""
-    set_up_logging(settings)
+    set_up_logging(settings.log.level, settings.log.format)
     asyncio.run(_serve(settings, demo))
-
-
-def set_up_logging(settings: Settings) -> None:
-    """One line an event on standard error. Libraries speak up from warnings on."""
-    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("gateway").setLevel(settings.log.level.upper())
 
 
 async def _serve(settings: Settings, demo: bool) -> None:

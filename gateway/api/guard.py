@@ -59,7 +59,7 @@ class Guard:
         app = self._admitted(scope)
         try:
             await app(scope, PacedBody(receive, self.limits, self.clock, lambda: progress.started), marked)
-        except Exception:  # noqa: BLE001 - the last line before the server: a bug is logged under its request id
+        except Exception:  # the last line before the server: a bug is logged under its request id
             log.exception("%s %s failed (%s)", scope["method"], scope["path"], ids.request_id(scope))
             if not progress.started:
                 await refusal_response(InternalError(), ids.request_id(scope))(scope, receive, marked)

@@ -136,7 +136,7 @@ class ImportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchSettings:
-    """How sources are fetched. `allowed_networks` opens private ranges; `ports` hold unless a policy names its own.
+    """How sources are fetched. `allowed_networks` opens private ranges; a policy can only narrow `ports`.
 
     `minimum_rate` in bytes a second; `idle_timeout` is the longest silence of a source.
     """
