@@ -86,7 +86,7 @@ def judge_under(
     facts = Facts({**values, "request.method": method}, site.clock.now())
     decision = decide(policy, method, facts, final=final, stages=site.stages)
     judgement_id = site.new_id()
-    entry = record(decision, facts, decision_id=judgement_id, image_id=image_id)
+    entry = record(decision, facts, decision_id=judgement_id, image_id=image_id, final=final)
     site.decisions.record(entry)
     if decision.action is Action.DENY:
         reason = decision.reasons[0]

@@ -144,7 +144,7 @@ def inside(within: Within, method: str, values: Any) -> bool:
 
 
 @given(questions(), STAGES)
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=300)
 def test_what_is_allowed_was_offered(question: Any, stages: Any) -> None:
     made, exempt, method, caller, known = question
     if action(made, exempt, method, facts(known, **caller), stages) is not Action.ALLOW:
@@ -157,7 +157,7 @@ def test_what_is_allowed_was_offered(question: Any, stages: Any) -> None:
 
 
 @given(questions(), STAGES)
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=400)
 def test_what_is_offered_without_reserve_is_allowed(question: Any, stages: Any) -> None:
     made, exempt, method, caller, known = question
     tree = policy(*made, exemptions=exempt, methods=METHODS)
@@ -169,7 +169,7 @@ def test_what_is_offered_without_reserve_is_allowed(question: Any, stages: Any) 
 
 
 @given(questions(), GUARDRAILS, STAGES)
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=200)
 def test_a_guardrail_never_turns_a_refusal_into_an_allow(question: Any, more: Rule, stages: Any) -> None:
     made, exempt, method, caller, known = question
     told = facts(known, **caller)
@@ -179,7 +179,7 @@ def test_a_guardrail_never_turns_a_refusal_into_an_allow(question: Any, more: Ru
 
 
 @given(questions(), st.randoms())
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=150)
 def test_order_changes_nothing(question: Any, random: Any) -> None:
     made, exempt, method, caller, known = question
     mixed = random.sample(made, len(made))
@@ -190,7 +190,7 @@ def test_order_changes_nothing(question: Any, random: Any) -> None:
 
 
 @given(questions(), st.sets(st.sampled_from(["content.size", "content.virtual_size", "request.host", "request.size"])))
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=200)
 def test_knowing_less_never_refuses_what_is_allowed(question: Any, hidden: set[str]) -> None:
     made, exempt, method, caller, known = question
     if action(made, exempt, method, facts(known, **caller)) is not Action.ALLOW:
@@ -202,7 +202,7 @@ def test_knowing_less_never_refuses_what_is_allowed(question: Any, hidden: set[s
 
 
 @given(questions())
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=200)
 def test_an_answer_that_is_not_open_is_final(question: Any) -> None:
     made, exempt, method, caller, known = question
     tree = policy(*made, exemptions=exempt, methods=METHODS)
@@ -215,7 +215,7 @@ def test_an_answer_that_is_not_open_is_final(question: Any) -> None:
 
 
 @given(questions())
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=150)
 def test_an_exemption_never_refuses_more(question: Any) -> None:
     made, exempt, method, caller, known = question
     told = facts(known, **caller)
@@ -224,7 +224,7 @@ def test_an_exemption_never_refuses_more(question: Any) -> None:
 
 
 @given(WITHINS, WITHINS, st.sampled_from(METHODS), NUMBERS)
-@settings(deadline=None, max_examples=4000)
+@settings(deadline=None, max_examples=300)
 def test_the_meet_holds_exactly_what_both_hold(one: Within, other: Within, method: str, number: int) -> None:
     known = some_import(number, method)
     both = inside(one, method, known) and inside(other, method, known)
