@@ -65,7 +65,7 @@ class _Tree:
         rules = self.rules(files, scopes, resolver, conditions)
         exemptions = self.exemptions(files, scopes, rules, resolver)
         self.problems += resolver.problems + conditions.problems
-        compiled = tuple(rules.values())
+        compiled = tuple(sorted(rules.values(), key=lambda rule: rule.name))
         return Policy(
             revision=revision(sources),
             rules=compiled,

@@ -67,7 +67,7 @@ def selects(selector: Selector, who: Who) -> bool:
 
 
 def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
-    """The rules whose selectors can match, by name. Its cost does not depend on rules of other projects and tags."""
+    """The rules whose selectors can match, in the order of their names. Its cost does not depend on rules of other projects and tags."""
     index, nothing = policy.index, dict[str, tuple[int, ...]]()
     found = set(index.always.get(method, ()))
     found.update(index.by_project.get(method, nothing).get(who.project, ()))
@@ -76,7 +76,7 @@ def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
         found.update(index.by_tag.get(method, nothing).get(tag, ()))
     for role in who.roles:
         found.update(index.by_role.get(method, nothing).get(role, ()))
-    return sorted((policy.rules[position] for position in found), key=lambda rule: (rule.policy, rule.id))
+    return [policy.rules[position] for position in sorted(found)]
 
 
 def selected(rule: Rule, who: Who, at: datetime) -> bool:
@@ -88,7 +88,10 @@ def outcome(rule: Rule, who: Who, facts: Facts) -> Truth:
     """Not selected: NO. Any condition false: NO. Else any error: ERROR. Else anything unknown: OPEN. Else YES."""
     if not selected(rule, who, facts.now):
         return Truth.NO
-    return _all(condition.program.evaluate(facts.values) for condition in rule.when) if rule.when else Truth.YES
+    if not rule.when:
+        return Truth.YES
+    truths = [condition.program.evaluate(facts.values) for condition in rule.when]
+    return truths[0] if len(truths) == 1 else _all(truths)
 
 
 def _all(truths: Iterable[Truth]) -> Truth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from functools import lru_cache
 
 from gateway.model.decision import StageCall
 from gateway.policy.matching import Touched
@@ -17,7 +18,11 @@ def demanded(requires: Iterable[Touched]) -> tuple[StageCall, ...]:
     A check runs once for each distinct set of options. A transform runs once, with all its options together; where
     they contradict each other both calls stay, and `contradicting` names the stage.
     """
-    calls = {call for one in requires for call in one.stages}
+    return _ordered(frozenset([call for one in requires for call in one.stages]))
+
+
+@lru_cache(maxsize=4096)
+def _ordered(calls: frozenset[StageCall]) -> tuple[StageCall, ...]:
     checks = {call for call in calls if call.name not in TRANSFORMS}
     return tuple(sorted([*checks, *_transforms(calls - checks)], key=_place))
 

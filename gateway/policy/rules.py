@@ -82,10 +82,11 @@ class Rule:
     active_from: datetime | None = None
     active_until: datetime | None = None
     place: Place
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        return f"{self.policy}/{self.id}"
+    def __post_init__(self) -> None:
+        # Joined once: every decision names every rule it touches.
+        object.__setattr__(self, "name", f"{self.policy}/{self.id}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,10 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A whole tree, compiled. `index` answers which rules could touch a caller and a method; see compiler."""
+    """A whole tree, compiled: `rules` in the order of their names, so that the order of files changes nothing.
+
+    `index` answers which rules could touch a caller and a method; see compiler.
+    """
 
     revision: str
     rules: tuple[Rule, ...]

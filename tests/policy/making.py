@@ -57,7 +57,8 @@ def policy(*rules: Rule, exemptions: Iterable[Exemption] = (), methods: tuple[st
     by_rule: dict[str, tuple[Exemption, ...]] = {}
     for one in exemptions:
         by_rule[one.rule] = (*by_rule.get(one.rule, ()), one)
-    return Policy(revision="sha256:made", rules=rules, exemptions=by_rule, methods=methods, index=build_index(rules))
+    named = tuple(sorted(rules, key=lambda rule: rule.name))
+    return Policy(revision="sha256:made", rules=named, exemptions=by_rule, methods=methods, index=build_index(named))
 
 
 def facts(more: Mapping[str, Any] | None = None, *, now: datetime = NOW, **caller: Any) -> Facts:
