@@ -67,7 +67,10 @@ def selects(selector: Selector, who: Who) -> bool:
 
 
 def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
-    """The rules whose selectors can match, in the order of their names. Its cost does not depend on rules of other projects and tags."""
+    """The rules whose selectors can match, in the order of their names.
+
+    Its cost does not depend on rules of other projects and tags.
+    """
     index, nothing = policy.index, dict[str, tuple[int, ...]]()
     found = set(index.always.get(method, ()))
     found.update(index.by_project.get(method, nothing).get(who.project, ()))

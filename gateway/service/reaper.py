@@ -108,7 +108,7 @@ async def _unstage(tx: Transaction, image: Image) -> bool:
 
 async def _expire(tx: Transaction, image: Image) -> bool:
     """A record that stayed queued: clients that gave up leave these behind."""
-    if image.protected or await tx.imports(image.id):
+    if image.protected:
         return False
     await tx.move_image(image.id, Move.DELETE, now=image.updated_at)
     await doom(tx, await tx.blobs(image.id))
