@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -239,17 +241,29 @@ def image_rules(settings: Settings) -> ImageRules:
 def serve(settings: Settings, *, demo: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Open requests get `shutdown_timeout`; open imports go on after the next start."""
     set_up_logging(settings.log.level, settings.log.format)
-    asyncio.run(_serve(settings, demo))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, demo))
 
 
 async def _serve(settings: Settings, demo: bool) -> None:
     async with running(settings) as site:
         config = _uvicorn(settings, starlette_app(settings, site))
-        listening = config.bind_socket()
+        listening = _listening(config)
         log.info("policy %s, %d rules", site.policy.current.revision, len(site.policy.current.rules))
         # On standard output, for people and for scripts that wait for it.
         print(_welcome(listening.getsockname(), demo), flush=True)  # noqa: T201
         await uvicorn.Server(config).serve([listening])
+
+
+def _listening(config: uvicorn.Config) -> socket.socket:
+    """Bound, and answering from now on: whoever reads the welcome line may connect.
+
+    Accepted sockets inherit NODELAY; without it an answer's body waits 40 ms for the acknowledgement of its head.
+    """
+    listening = config.bind_socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.listen(config.backlog)
+    return listening
 
 
 def _welcome(address: tuple[str, int], demo: bool) -> str:

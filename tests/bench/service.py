@@ -1,0 +1,117 @@
+"""The real service in a process of its own, with a policy that allows everything and checks all of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.client import Address, Client
+from tests.bench.meter import Meter
+
+POLICY = """\
+version: 1
+policy: bench
+rules:
+  - {id: everything, allow: all}
+  - {id: ceiling, limit: all, within: {max_size: 64GiB}}
+  - {id: checked, require: all, stages: [inspect, checksum]}
+"""
+RECORD = {"name": "bench", "disk_format": "raw", "container_format": "bare"}
+PATIENCE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The running service and one user of it."""
+
+    client: Client
+    meter: Meter
+    blobs: Path
+
+    def new_image(self) -> str:
+        return str(self.client.ask("POST", "/v2/images", RECORD)["id"])
+
+    def start_import(self, image_id: str, method: dict[str, str]) -> None:
+        self.client.ask("POST", f"/v2/images/{image_id}/import", {"method": method})
+
+    def until_active(self, image_id: str) -> None:
+        """Asked ten times a second: often enough for seconds, seldom enough to cost nothing."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            status = self.client.ask("GET", f"/v2/images/{image_id}")["status"]
+            if status == "active":
+                return
+            if status == "queued":
+                raise RuntimeError(f"the import failed: {self.client.ask('GET', f'/v2/images/{image_id}/tasks')}")
+            time.sleep(0.1)
+        raise TimeoutError(f"image {image_id} is not active after {PATIENCE} s")
+
+    def remove(self, image_id: str) -> None:
+        """Delete the image and wait for its bytes to go, so that nobody measures their removal."""
+        self.client.ask("DELETE", f"/v2/images/{image_id}")
+        until = time.monotonic() + PATIENCE
+        while any(path.is_file() for path in self.blobs.rglob("*")):
+            if time.monotonic() > until:
+                raise TimeoutError(f"the bytes of image {image_id} are still in {self.blobs}")
+            time.sleep(0.05)
+
+
+@contextmanager
+def served(folder: Path, *, source_port: int = 80) -> Iterator[Service]:
+    """Start the service with its records and blobs in `folder`; it may fetch from `source_port` of this machine."""
+    blobs = folder / "blobs"
+    settings = _settings(folder, blobs, source_port)
+    command = [str(Path(sys.executable).with_name("import-gateway")), "serve", "--port", "0", "--config", str(settings)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            client = Client(announced(process))
+            wait_for(client)
+            yield Service(client, Meter(process.pid), blobs)
+        finally:
+            process.terminate()
+            process.wait(timeout=PATIENCE)
+
+
+def _settings(folder: Path, blobs: Path, source_port: int) -> Path:
+    policies = folder / "policies"
+    policies.mkdir(parents=True)
+    (policies / "bench.yaml").write_text(POLICY)
+    settings = {
+        "data": str(folder / "records"),
+        "stores": [{"name": "local", "path": str(blobs), "default": True}],
+        "policy": {"directory": str(policies)},
+        "fetch": {"allowed_networks": ["127.0.0.0/8"], "ports": [source_port]},
+        "log": {"level": "warning"},
+    }
+    path = folder / "gateway.yaml"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def wait_for(client: Client) -> None:
+    """The port is taken when the line is printed; it answers a moment later."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client.ask("GET", "/versions")
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def announced(process: subprocess.Popen[str]) -> Address:
+    """The address in the line a server prints once it listens."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://(\S+?):(\d+)", line):
+            return found[1], int(found[2])
+    raise RuntimeError("the server did not start; its messages are above")
