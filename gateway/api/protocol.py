@@ -12,51 +12,55 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
+class TimedHead(HttpToolsProtocol):
+    """`seconds` for a whole head, `limit` in bytes of request line and headers; see `timed_head`."""
+
+    seconds: float
+    limit: int
+    _timer: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+        self._start_timer()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _count(self, length: int) -> None:
+        self._head += length
+        if self._head > 2 * self.limit:
+            # The parser turns any error of a callback into its own, and the protocol answers 400 and closes.
+            raise ValueError("the request's head does not end")
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(self.seconds, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 def timed_head(seconds: float, limit: int) -> type[HttpToolsProtocol]:
-    """The protocol class for `uvicorn.Config(http=...)`; `limit` in bytes of request line and headers."""
-
-    class TimedHead(HttpToolsProtocol):
-        _timer: asyncio.TimerHandle | None = None
-        _head = 0
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._start_timer()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
-            super().connection_lost(exc)
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._head = 0
-            self._start_timer()
-
-        def on_url(self, url: bytes) -> None:
-            self._count(len(url))
-            super().on_url(url)
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._count(len(name) + len(value) + 4)
-            super().on_header(name, value)
-
-        def on_headers_complete(self) -> None:
-            self._stop_timer()
-            super().on_headers_complete()
-
-        def _count(self, length: int) -> None:
-            self._head += length
-            if self._head > 2 * limit:
-                # The parser turns any error of a callback into its own, and the protocol answers 400 and closes.
-                raise ValueError("the request's head does not end")
-
-        def _start_timer(self) -> None:
-            self._stop_timer()
-            self._timer = self.loop.call_later(seconds, self.transport.close)
-
-        def _stop_timer(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-    return TimedHead
+    """The protocol class for `uvicorn.Config(http=...)`, which takes no arguments for it."""
+    return type("TimedHead", (TimedHead,), {"seconds": seconds, "limit": limit})
