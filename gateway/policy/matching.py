@@ -56,8 +56,6 @@ def active(at: datetime, since: datetime | None, until: datetime | None) -> bool
 
 def selects(selector: Selector, who: Who) -> bool:
     """Keys AND, values OR."""
-    if selector is EVERYONE:
-        return True
     return (
         (selector.projects is None or who.project in selector.projects)
         and (selector.domains is None or who.domain in selector.domains)
@@ -84,7 +82,11 @@ def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
 
 def selected(rule: Rule, who: Who, at: datetime) -> bool:
     """Is the rule for this caller, at this time?"""
-    return active(at, rule.active_from, rule.active_until) and selects(rule.scope, who) and selects(rule.selector, who)
+    if rule.scope is not EVERYONE and not selects(rule.scope, who):
+        return False
+    if rule.selector is not EVERYONE and not selects(rule.selector, who):
+        return False
+    return active(at, rule.active_from, rule.active_until)
 
 
 def outcome(rule: Rule, who: Who, facts: Facts) -> Truth:

@@ -128,6 +128,7 @@ def _hosts_met(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(inside)))
 
 
+@lru_cache(maxsize=4096)
 def impossible(within: Within) -> bool:
     """True where some list has nothing left, so that no import can be inside."""
     return any(getattr(within, key) == () for key in LIMIT_FACTS)
