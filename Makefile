@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?=
 
-.PHONY: demo serve test lint bench faults setup clean
+.PHONY: demo serve test lint bench faults nightly interop setup clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m examples.demo $(if $(IMAGE),--image "$(IMAGE)")
@@ -29,6 +29,14 @@ bench: $(VENV)/.dev
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults
 
+nightly: $(VENV)/.dev
+	$(BIN)/python -m tests.isolation --steps 20000
+	$(BIN)/python -m tests.schema_fuzz --cases 20000
+	$(BIN)/python -m tests.faults --kills 300
+
+interop: $(VENV)/.dev
+	$(BIN)/python -m tests.interop
+
 setup: $(VENV)/.dev
 
 $(VENV)/.runtime: pyproject.toml
@@ -40,4 +48,4 @@ $(VENV)/.dev: pyproject.toml
 	@touch $@ $(VENV)/.runtime
 
 clean:
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-interop dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,7 +14,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -23,6 +23,7 @@ import uvloop
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from gateway import metadefs
 from gateway.api.errors import exception_handlers
 from gateway.api.framing import FrontLimits
 from gateway.api.front import Front
@@ -35,7 +36,9 @@ from gateway.decisionlog import JsonLines
 from gateway.identity import IDENTITIES
 from gateway.jobs.durable import DurableJobs
 from gateway.logs import set_up_logging
-from gateway.methods import METHODS
+from gateway.methods import offered
+from gateway.methods.elsewhere import fetcher
+from gateway.methods.location import parse
 from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import Conflict, Interrupted
 from gateway.policy.compiler import compile_tree
@@ -44,11 +47,11 @@ from gateway.policy.reader import Source
 from gateway.policy.rules import Policy
 from gateway.ports import Identity, Store
 from gateway.service import reaper, worker
-from gateway.service.site import Limits, PolicyTrees, Site
+from gateway.service.site import Limits, PolicyTrees, Seal, Site
 from gateway.settings import Settings
 from gateway.shipped_files import shipped
 from gateway.stages.pipeline import STAGES
-from gateway.stores import STORES
+from gateway.stores import STORES, Place
 from gateway.tools.seal import open_seal
 from gateway.trees import read_tree
 
@@ -76,6 +79,8 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
         wake = asyncio.Event()
         site = await _site(settings, stack, jobs, wake)
         await _keep_tree(site, settings)
+        if settings.metadefs.enabled:
+            await metadefs.create_tables(site)
         await reaper.settle_dead(site)
 
         async def run(import_id: str) -> None:
@@ -108,17 +113,18 @@ async def _site(settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wa
         required=settings.policy.decision_log.required,
     )
     stack.callback(decisions.close)
-    rules = fetch_rules(settings)
+    rules, seal = fetch_rules(settings), open_seal(settings.secret_key_path)
     return Site(
         catalog=catalog,
-        stores={store.name: _store(settings, store.name) for store in settings.stores},
+        stores=_stores(settings, rules, seal),
+        weights={store.name: store.weight for store in settings.stores},
         default_store=settings.default_store.name,
-        methods={name: make(rules) for name, make in METHODS.items()},
+        methods=offered(rules, stores=len(settings.stores)),
         stages=frozenset(STAGES),
         policy=PolicyTrees(load_policy(settings), _recompile(settings)),
         decisions=decisions,
         jobs=jobs,
-        seal=open_seal(settings.secret_key_path),
+        seal=seal,
         clock=SystemClock(),
         limits=limits(settings),
         writer=str(uuid.uuid4()),
@@ -147,9 +153,18 @@ def _engine_url(catalog_url: str) -> str:
     return catalog_url.replace("sqlite+aiosqlite://", "sqlite://", 1)
 
 
-def _store(settings: Settings, name: str) -> Store:
-    wanted = next(store for store in settings.stores if store.name == name)
-    return STORES[wanted.type](wanted.name, settings.folder_of(wanted))
+def _stores(settings: Settings, rules: FetchRules, seal: Seal) -> dict[str, Store]:
+    fetch = fetcher(rules)
+
+    def unseal(key: str) -> str:
+        return seal.open(key.encode())["uri"]
+
+    return {
+        store.name: STORES[store.type](
+            Place(name=store.name, folder=settings.folder_of(store), unseal=unseal, fetch=fetch)
+        )
+        for store in settings.stores
+    }
 
 
 def fetch_rules(settings: Settings) -> FetchRules:
@@ -168,6 +183,7 @@ def fetch_rules(settings: Settings) -> FetchRules:
             minimum_rate=fetch.minimum_rate,
         ),
         ca_file=fetch.ca_file,
+        regions={name: parse(region.endpoint) for name, region in settings.regions.items()},
     )
 
 
@@ -181,6 +197,9 @@ def limits(settings: Settings) -> Limits:
         attempts=imports.retries + 1,
         image_hash=settings.images.hash,
         md5=settings.images.md5,
+        members=settings.images.max_members,
+        disk_formats=settings.images.disk_formats,
+        container_formats=settings.images.container_formats,
     )
 
 
@@ -195,7 +214,8 @@ def _recompile(settings: Settings) -> Callable[[Mapping[str, str]], Policy]:
 
 def _compiled(settings: Settings, sources: tuple[Source, ...]) -> Policy:
     schema = json.loads((shipped("schemas") / "policy.schema.json").read_text())
-    return compile_tree(sources, schema=schema, engine=engine(settings.policy.engine), methods=tuple(METHODS))
+    methods = tuple(offered(fetch_rules(settings), stores=len(settings.stores)))
+    return compile_tree(sources, schema=schema, engine=engine(settings.policy.engine), methods=methods)
 
 
 async def _keep_tree(site: Site, settings: Settings) -> None:
@@ -208,15 +228,16 @@ def identity(settings: Settings) -> Identity:
     return IDENTITIES[settings.identity.type](settings.identity)
 
 
-def starlette_app(settings: Settings, site: Site) -> ASGIApp:
-    who = identity(settings)
+def starlette_app(settings: Settings, site: Site, who: Identity) -> ASGIApp:
     front = Front(
         site=site,
         identity=who,
         public_endpoint=settings.server.public_endpoint,
         store_descriptions={store.name: store.description for store in settings.stores},
     )
-    app = Starlette(routes=routes(front, image_rules(settings)), exception_handlers=exception_handlers(who.challenge))
+    more = (metadefs.routes(front), metadefs.SHAPES) if settings.metadefs.enabled else ()
+    listed = routes(front, image_rules(settings), *more)
+    app = Starlette(routes=listed, exception_handlers=exception_handlers(who.challenge))
     app.router.redirect_slashes = False
     server = settings.server
     front_limits = FrontLimits(
@@ -235,6 +256,7 @@ def image_rules(settings: Settings) -> ImageRules:
         container_formats=images.container_formats,
         max_properties=images.max_properties,
         max_tags=images.max_tags,
+        show_locations=images.show_locations,
     )
 
 
@@ -246,8 +268,8 @@ def serve(settings: Settings, *, demo: bool = False) -> None:
 
 
 async def _serve(settings: Settings, demo: bool) -> None:
-    async with running(settings) as site:
-        config = _uvicorn(settings, starlette_app(settings, site))
+    async with aclosing(identity(settings)) as who, running(settings) as site:
+        config = _uvicorn(settings, starlette_app(settings, site, who))
         listening = _listening(config)
         log.info("policy %s, %d rules", site.policy.current.revision, len(site.policy.current.rules))
         # On standard output, for people and for scripts that wait for it.

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gateway.model.caller import Caller
 from gateway.model.image import Blob, BlobState, Image, Move, Status
 from gateway.model.imports import Import, ImportMove
+from gateway.model.member import Member, MemberStatus
+from gateway.model.usage import Counted
 
 Block = bytes | bytearray | memoryview
 """A run of image bytes. The receiver must not keep it after returning: the buffer is used again."""
@@ -32,12 +34,19 @@ class Clock(Protocol):
 class Identity(Protocol):
     """Turns a request's headers into a Caller."""
 
-    async def identify(self, headers: Mapping[str, str]) -> Caller:
-        """`headers` has lower-case names. Raises NotAuthenticated (401) or Unavailable (503), never anything else."""
+    async def identify(self, headers: Mapping[str, str], *, method: str, path: str) -> Caller:
+        """`headers` has lower-case names; `path` is the canonical one, for credentials that open only some calls.
+
+        Raises NotAuthenticated (401) or Unavailable (503), never anything else.
+        """
         ...
 
     def challenge(self) -> str:
         """The WWW-Authenticate value a 401 carries."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. Nobody is identified afterwards."""
         ...
 
 
@@ -49,6 +58,19 @@ class Store(Protocol):
     """
 
     name: str
+    kind: str
+    """The Images API's word for it: file, http."""
+    read_only: bool
+    """Whether it only refers to bytes elsewhere: then a key is a sealed place, and `put` raises Gone."""
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        """What an administrator may see of it (`GET /v2/info/stores/detail`)."""
+        ...
+
+    def url(self, key: str) -> str:
+        """Where a blob is, as services of the same cloud know places."""
+        ...
 
     def put(self, key: str, blocks: Iterable[Block]) -> int:
         """Store all blocks under `key`; bytes are durable when it returns their count.
@@ -93,12 +115,14 @@ class SourceRequest:
     """An import request's `method` object, read and checked.
 
     `facts` feed the policy (VOCABULARY names under `request.`); `shown` may be shown to anybody who sees the task;
-    `secret` is what only the worker needs (the whole URL) and is kept sealed.
+    `secret` is what only the worker needs (the whole URL) and is kept sealed until the import ends. `with_token` asks
+    for the caller's own token in it, under `token`, where the caller has sent one.
     """
 
     facts: Mapping[str, Any]
     shown: Mapping[str, str]
     secret: Mapping[str, str]
+    with_token: bool = False
 
 
 class Source(Protocol):
@@ -138,6 +162,28 @@ class Method(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a source says of its image before the first byte. `properties` are those the image takes over; `expected`
+    are the digests its bytes have to have, by hashlib name, at least one of them; `size` in bytes.
+    """
+
+    disk_format: str
+    container_format: str
+    properties: Mapping[str, str]
+    expected: Mapping[str, str]
+    size: int
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A Method whose source is an image with a record of its own."""
+
+    def describe(self, secret: Mapping[str, str], *, check: Callable[[Target], None]) -> Description:
+        """Ask the source, in a worker thread. Raises SourceRefused, and what `check` raises (see `Method.open`)."""
+        ...
+
+
 class DecisionLog(Protocol):
     """Where every decision is written before it takes effect."""
 
@@ -161,7 +207,8 @@ class ImageQuery:
 
     `filters` on a name that is no column compare a free property. `marker` is an image id; an unknown one is
     BadRequest. The caller sees its own images, public and community ones (community only when asked for by
-    visibility or owned), and everything as admin.
+    visibility or owned), and those shared with it whose membership is `member_status` (`all` for any). An admin sees
+    everything, others' community images again only when asked for.
     """
 
     caller: Caller
@@ -171,6 +218,22 @@ class ImageQuery:
     marker: str | None = None
     limit: int = 25
     hidden: bool = False
+    member_status: str = "accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportQuery:
+    """A page of all projects' imports. `type`, `status` and `owner` None leave nothing out.
+
+    `sort` is as in ImageQuery, `marker` an import's id; an unknown one is BadRequest.
+    """
+
+    type: str | None = None
+    status: str | None = None
+    owner: str | None = None
+    sort: tuple[tuple[str, bool], ...] = (("created_at", True), ("id", True))
+    marker: str | None = None
+    limit: int = 25
 
 
 class Transaction(Protocol):
@@ -199,8 +262,30 @@ class Transaction(Protocol):
         """Move the status by MOVES and set `values` with it. Raises NotFound, Conflict."""
         ...
 
-    async def abandoned_images(self, status: Status, before: datetime, limit: int = 100) -> Sequence[Image]:
-        """Images in `status` whose `updated_at` is before a time, without an open import, oldest first."""
+    async def abandoned_images(
+        self, status: Status, before: datetime, limit: int = 100, after: Image | None = None
+    ) -> Sequence[Image]:
+        """Images in `status` whose `updated_at` is before a time, without an open import, oldest first.
+
+        With `after`, the page behind that image, whatever has become of it.
+        """
+        ...
+
+    async def member(self, image_id: str, member_id: str) -> Member | None: ...
+    async def members(self, image_id: str) -> Sequence[Member]:
+        """Oldest first. A deleted image keeps its members, so that their pages survive the deletion."""
+        ...
+
+    async def add_member(self, member: Member) -> None:
+        """Raises Conflict for a project that is a member already."""
+        ...
+
+    async def change_member(self, image_id: str, member_id: str, status: MemberStatus, *, now: datetime) -> Member:
+        """Raises NotFound."""
+        ...
+
+    async def drop_member(self, image_id: str, member_id: str) -> None:
+        """Raises NotFound."""
         ...
 
     async def add_blob(self, blob: Blob) -> None: ...
@@ -209,14 +294,29 @@ class Transaction(Protocol):
         """By BLOB_MOVES. Raises NotFound, Conflict."""
         ...
 
+    async def charge(self, blob_id: str, size: int) -> None:
+        """What a blob that is written takes of its project's quota, in bytes. A whole blob is charged with its size
+        and a doomed one with nothing, by `move_blob` itself.
+        """
+        ...
+
+    async def used(self, project: str | None, counted: Counted, *, lock: bool = False) -> int:
+        """How much of it a project has, this transaction's own changes included. With `lock`, whoever else asks with
+        `lock` waits until this transaction has ended.
+        """
+        ...
+
     async def drop_blob(self, blob_id: str) -> None:
         """Forget a DOOMED blob whose bytes are gone."""
         ...
 
     async def blobs(self, image_id: str) -> Sequence[Blob]: ...
-    async def doomed_blobs(self, limit: int = 100) -> Sequence[Blob]: ...
-    async def writing_blobs(self, not_by: str) -> Sequence[Blob]:
-        """Intent rows of other writers than `not_by`."""
+    async def doomed_blobs(self, limit: int = 100, after: Blob | None = None) -> Sequence[Blob]:
+        """Oldest first. With `after`, the page behind that blob, whatever has become of it."""
+        ...
+
+    async def writing_blobs(self, not_by: str | None = None) -> Sequence[Blob]:
+        """Intent rows: all, or those of other writers than `not_by`."""
         ...
 
     async def staged_without_image(self, limit: int = 100) -> Sequence[Blob]:
@@ -227,7 +327,17 @@ class Transaction(Protocol):
         """Keys of all blob rows of a store, whatever their state."""
         ...
 
-    async def add_location(self, image_id: str, blob_id: str, *, now: datetime) -> None: ...
+    async def add_location(
+        self, image_id: str, blob_id: str, *, now: datetime, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """A blob that is KEPT may then be read. One that is STAGED is listed in `Image.stores`, and unreadable."""
+        ...
+
+    async def location_metadata(self, image_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """What callers wrote to each location of an image, by the blob's id."""
+        ...
+
+    async def describe_location(self, image_id: str, blob_id: str, metadata: Mapping[str, Any]) -> None: ...
     async def locations(self, image_id: str) -> Sequence[Blob]:
         """The blobs an image may be read from, oldest first."""
         ...
@@ -240,6 +350,7 @@ class Transaction(Protocol):
         """All imports of an image, newest first."""
         ...
 
+    async def all_imports(self, query: ImportQuery) -> Sequence[Import]: ...
     async def open_imports(self) -> Sequence[Import]:
         """Imports that are pending or processing."""
         ...

@@ -23,7 +23,7 @@ class Front:
 
     async def caller(self, request: Request) -> Caller:
         """Raises NotAuthenticated, Unavailable."""
-        return await self.identity.identify(request.headers)
+        return await self.identity.identify(request.headers, method=request.method, path=request.scope["path"])
 
     def request_id(self, request: Request) -> str:
         return request_id(request.scope)

@@ -97,8 +97,8 @@ def _state(scope: Scope) -> MutableMapping[str, str]:
 
 
 def _at(scope: Scope, path: str) -> None:
-    """Lead the scope to a canonical path. Glance's routes end with or without one slash; ours without."""
-    plain = path.removesuffix("/") or "/"
+    """Lead the scope to a canonical path: without the slash it ends with, unless an image's id is missing behind it."""
+    plain = path if path == "/v2/images/" else path.removesuffix("/") or "/"
     if plain != scope["path"]:
         scope["path"], scope["raw_path"] = plain, quote(plain).encode()
 

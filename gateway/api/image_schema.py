@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-VISIBILITIES = ("public", "private", "shared", "community")
+from gateway.model.image import VISIBILITIES
+
 STATUSES = (
     "queued",
     "saving",
@@ -23,7 +24,7 @@ STATUSES = (
     "deactivated",
 )
 
-_UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _COUNT_MAX = 2**31 - 1
 
 Schema = dict[str, Any]
@@ -49,6 +50,7 @@ class ImageRules:
     container_formats: tuple[str, ...] = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
     max_properties: int = 128
     max_tags: int = 128
+    show_locations: bool = False
 
 
 def image_schema(rules: ImageRules) -> Schema:
@@ -67,10 +69,15 @@ def image_schema(rules: ImageRules) -> Schema:
 
 def images_schema(rules: ImageRules) -> Schema:
     """The schema of a list of images."""
+    return collection_schema("images", image_schema(rules))
+
+
+def collection_schema(name: str, item: Schema) -> Schema:
+    """The schema of a page of records, under `name` in its body."""
     return {
-        "name": "images",
+        "name": name,
         "properties": {
-            "images": {"type": "array", "items": image_schema(rules)},
+            name: {"type": "array", "items": item},
             "first": {"type": "string"},
             "next": {"type": "string"},
             "schema": {"type": "string"},
@@ -85,7 +92,7 @@ def images_schema(rules: ImageRules) -> Schema:
 
 def _base_properties(rules: ImageRules) -> Schema:
     return {
-        "id": {"type": "string", "description": "The image's id.", "pattern": _UUID, "maxLength": 36},
+        "id": {"type": "string", "description": "The image's id.", "pattern": UUID, "maxLength": 36},
         "name": _text("What people call the image.", longest=255, null=True),
         "status": _read_only("string", "Where the image is in its life.", enum=list(STATUSES)),
         "visibility": {"type": "string", "description": "Who may see the image.", "enum": list(VISIBILITIES)},
@@ -123,7 +130,7 @@ def _measured_properties() -> Schema:
 
 def _known_properties() -> Schema:
     """Free properties whose meaning compute services share (`is_base` false, as the API marks them)."""
-    kernels = {"type": ["null", "string"], "pattern": _UUID, "maxLength": 36, "is_base": False}
+    kernels = {"type": ["null", "string"], "pattern": UUID, "maxLength": 36, "is_base": False}
     texts = {
         "architecture": "The processor architecture of the operating system.",
         "os_distro": "The distribution's short name, in lower case.",

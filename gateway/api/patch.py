@@ -20,17 +20,22 @@ from gateway.model.image import Image, Status
 OPERATIONS = ("add", "replace", "remove")
 _FORMATS = ("disk_format", "container_format")
 _FORMATS_OPEN = frozenset({Status.QUEUED, Status.UPLOADING})
+_PART = re.compile(r"/(?P<name>locations)/(?P<at>-|[0-9]{1,4})")
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One operation on one field. `strict_add`: adding what is there is a conflict (the v2.0 media type)."""
+    """One operation on one field. `strict_add`: adding what is there is a conflict (the v2.0 media type).
+
+    `at` is which one of `locations`: an index, or `-` for a new last one; only that field has parts.
+    """
 
     operation: str
     name: str
     value: Any = None
     strict_add: bool = False
+    at: str = ""
 
 
 def check_patch_type(content_type: str | None) -> str:
@@ -74,7 +79,9 @@ def _change(raw: object, keyed: bool) -> Change:
     operation, pointer = _keyed(raw) if keyed else _named(raw)
     if operation != "remove" and "value" not in raw:
         raise _bad(f'Operation "{operation}" requires a member named "value".')
-    return Change(operation, _field(pointer), raw.get("value"), strict_add=keyed)
+    part = _PART.fullmatch(pointer) if isinstance(pointer, str) else None
+    name, at = (part["name"], part["at"]) if part else (_field(pointer), "")
+    return Change(operation, name, raw.get("value"), strict_add=keyed, at=at)
 
 
 def _keyed(raw: Mapping[str, Any]) -> tuple[str, Any]:

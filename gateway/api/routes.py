@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from starlette.routing import BaseRoute
 
+from gateway.api.actions import Actions
 from gateway.api.data import Data
 from gateway.api.discovery import Discovery
 from gateway.api.front import Front
-from gateway.api.image_schema import ImageRules
+from gateway.api.image_schema import ImageRules, Schema
 from gateway.api.image_values import ImageReader
 from gateway.api.images import Images
 from gateway.api.imports import Imports
+from gateway.api.locations import Locations
+from gateway.api.members import Members
+from gateway.api.openapi import OpenApi
+from gateway.api.record_schemas import Schemas
+from gateway.api.shapes import shapes
+from gateway.api.stores import Stores
+from gateway.api.tasks import Tasks
+from gateway.api.usage import Usage
 from gateway.api.verbs import resource
 
 
-def routes(front: Front, rules: ImageRules) -> list[BaseRoute]:
-    images, data = Images(front, ImageReader(rules)), Data(front)
+def routes(
+    front: Front, rules: ImageRules, more: Iterable[BaseRoute] = (), more_shapes: Mapping[str, Schema] | None = None
+) -> list[BaseRoute]:
+    """`more` routes, and the shapes their contracts name, come from folders that settings switch on."""
+    reader = ImageReader(rules)
+    images, data, actions = Images(front, reader), Data(front), Actions(front, reader)
     imports, discovery = Imports(front), Discovery(front)
+    stores, locations = Stores(front), Locations(front)
+    members, schemas, tasks = Members(front), Schemas(front), Tasks(front)
     image = "/v2/images/{image_id}"
-    return [
+    listed: list[BaseRoute] = [
         resource("/", get=discovery.choices),
         resource("/versions", get=discovery.versions),
         resource("/healthcheck", get=discovery.health),
         resource("/v2/info/import", get=discovery.methods),
-        resource("/v2/info/stores", get=discovery.stores),
+        resource("/v2/info/stores", get=stores.index),
+        resource("/v2/info/stores/detail", get=stores.detail),
+        resource("/v2/info/usage", get=Usage(front).show),
         resource("/v2/schemas/image", get=images.image_schema),
         resource("/v2/schemas/images", get=images.images_schema),
+        resource("/v2/schemas/member", get=schemas.member),
+        resource("/v2/schemas/members", get=schemas.members),
+        resource("/v2/schemas/task", get=schemas.task),
+        resource("/v2/schemas/tasks", get=schemas.tasks),
         resource("/v2/images", get=images.index, post=images.create),
         resource(image, get=images.show, patch=images.patch, delete=images.delete),
         resource(f"{image}/stage", put=data.stage),
         resource(f"{image}/file", get=data.download, put=data.save),
         resource(f"{image}/import", post=imports.start),
+        resource(f"{image}/locations", get=locations.index, post=locations.add),
+        resource("/v2/stores/{store_id}/{image_id}", delete=stores.delete),
+        resource(f"{image}/members", get=members.index, post=members.create),
+        resource(f"{image}/members/{{member_id}}", get=members.show, put=members.update, delete=members.delete),
+        resource(f"{image}/tags/{{tag}}", put=actions.tag, delete=actions.untag),
+        resource(f"{image}/actions/deactivate", post=actions.deactivate),
+        resource(f"{image}/actions/reactivate", post=actions.reactivate),
         resource(f"{image}/tasks", get=imports.tasks),
-        resource("/v2/tasks", get=imports.all_tasks),
-        resource("/v2/tasks/{task_id}", get=imports.task),
+        resource("/v2/tasks", get=tasks.index, post=tasks.create),
+        resource("/v2/tasks/{task_id}", get=tasks.show),
+        *more,
     ]
+    listed.append(resource("/openapi.json", get=OpenApi(listed, {**shapes(rules), **(more_shapes or {})}).show))
+    return listed

@@ -21,6 +21,7 @@ class Resource:
     """An ASGI application: each verb goes to its action, every other one is refused by name."""
 
     def __init__(self, **actions: Action) -> None:
+        self.actions = actions
         self._apps = {verb.upper(): request_response(action) for verb, action in actions.items()}
         self._allow = ", ".join(self._apps)
         self._apps["OPTIONS"] = request_response(self._options)

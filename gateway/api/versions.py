@@ -1,8 +1,8 @@
 """The versions document, and which version prefixes lead to `/v2/`.
 
-Listed are the minors whose calls this service has: v2.14, v2.16 and v2.18 brought the cache, v2.17 the locations
-resource; they are not here, so they are not advertised. Minors advertise only: every call behaves as the newest
-("API versions" in the Images API reference).
+Listed are the minors whose calls this service has: v2.14, v2.16 and v2.18 brought the cache, which is not here, so they
+are not advertised. Minors advertise only: every call behaves as the newest ("API versions" in the Images API
+reference).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-CURRENT = "v2.15"
-VERSIONS = (CURRENT, *(f"v2.{minor}" for minor in range(13, -1, -1)))
+CURRENT = "v2.17"
+VERSIONS = (CURRENT, "v2.15", *(f"v2.{minor}" for minor in range(13, -1, -1)))
 
 _PREFIX = re.compile(r"/(v\d+(?:\.\d+)?)(?=/|\Z)")
 _ACCEPT = re.compile(r"application/vnd\.openstack\.images-(v\d+(?:\.\d+)?)\Z")

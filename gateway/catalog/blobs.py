@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, exists, or_, select, update
 
-from gateway.catalog.rows import Rows
+from gateway.catalog import keyset
 from gateway.catalog.tables import blobs, images, locations
+from gateway.catalog.usage import Charges
 from gateway.model.errors import Conflict, NotFound
 from gateway.model.image import BLOB_MOVES, Blob, BlobState
 
 _BLOBS = select(blobs)
+_BY_AGE: keyset.Order = ((blobs.c.created_at, False), (blobs.c.id, False))
 _SETTABLE = frozenset({"size", "verdict"})
 _UNREAPED = (BlobState.WRITING.value, BlobState.STAGED.value, BlobState.KEPT.value)
 
@@ -31,11 +34,20 @@ def _columns(values: Mapping[str, Any] | None) -> dict[str, Any]:
     return columns
 
 
-class Blobs(Rows):
+def _charge(blob: Blob) -> int:
+    """What a blob takes of its project's quota, by its state: reserved, held, or given back."""
+    if blob.state is BlobState.DOOMED:
+        return 0
+    return blob.charged if blob.state is BlobState.WRITING else blob.size or 0
+
+
+class Blobs(Charges):
     async def add_blob(self, blob: Blob) -> None:
         values = {column.name: getattr(blob, column.name) for column in blobs.c} | {"state": blob.state.value}
+        values["charged"] = 0
         refusal = Conflict(f"Blob {blob.id} cannot be added to store {blob.store}: its id or its key is in use")
         await self._add(blobs, values, refusal)
+        await self._charge(_charge(blob), blobs.c.id == blob.id)
 
     async def blob(self, blob_id: str) -> Blob | None:
         row = await self._first(_BLOBS.where(blobs.c.id == blob_id))
@@ -50,7 +62,10 @@ class Blobs(Rows):
             raise NotFound(f"No blob found with ID {blob_id}")
         if not moved:
             raise Conflict(f"Blob {blob_id} is {blob.state} and cannot become {state}", code="blob-conflict")
-        return blob
+        if blob.charged == (charge := _charge(blob)):
+            return blob
+        await self._charge(charge, blobs.c.id == blob_id)
+        return replace(blob, charged=charge)
 
     async def drop_blob(self, blob_id: str) -> None:
         """A missing row is fine (the reaper repeats itself). Raises Conflict for a blob that is not doomed."""
@@ -62,11 +77,15 @@ class Blobs(Rows):
     async def blobs(self, image_id: str) -> Sequence[Blob]:
         return await self._blobs(_BLOBS.where(blobs.c.image_id == image_id))
 
-    async def doomed_blobs(self, limit: int = 100) -> Sequence[Blob]:
-        return await self._blobs(_BLOBS.where(blobs.c.state == BlobState.DOOMED.value).limit(limit))
+    async def doomed_blobs(self, limit: int = 100, after: Blob | None = None) -> Sequence[Blob]:
+        doomed = _BLOBS.where(blobs.c.state == BlobState.DOOMED.value)
+        if after is not None:
+            doomed = doomed.where(keyset.after(_BY_AGE, (after.created_at, after.id)))
+        return await self._blobs(doomed.limit(limit))
 
-    async def writing_blobs(self, not_by: str) -> Sequence[Blob]:
-        return await self._blobs(_BLOBS.where(blobs.c.state == BlobState.WRITING.value, blobs.c.writer != not_by))
+    async def writing_blobs(self, not_by: str | None = None) -> Sequence[Blob]:
+        writing = _BLOBS.where(blobs.c.state == BlobState.WRITING.value)
+        return await self._blobs(writing if not_by is None else writing.where(blobs.c.writer != not_by))
 
     async def staged_without_image(self, limit: int = 100) -> Sequence[Blob]:
         orphan = exists().where(images.c.id == blobs.c.image_id, images.c.deleted_at.is_not(None))
@@ -78,8 +97,10 @@ class Blobs(Rows):
         rows = await self._all(select(blobs.c.key).where(blobs.c.store == store))
         return [row.key for row in rows]
 
-    async def add_location(self, image_id: str, blob_id: str, *, now: datetime) -> None:
-        values = {"image_id": image_id, "blob_id": blob_id, "created_at": now}
+    async def add_location(
+        self, image_id: str, blob_id: str, *, now: datetime, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        values = {"image_id": image_id, "blob_id": blob_id, "created_at": now, "metadata": dict(metadata or {})}
         refusal = Conflict(f"Blob {blob_id} cannot become a location of image {image_id}: it is one, or it is gone")
         await self._add(locations, values, refusal)
 
@@ -89,11 +110,21 @@ class Blobs(Rows):
         rows = await self._all(kept.order_by(locations.c.created_at, blobs.c.id))
         return [_blob(row) for row in rows]
 
+    async def location_metadata(self, image_id: str) -> Mapping[str, Mapping[str, Any]]:
+        rows = await self._all(
+            select(locations.c.blob_id, locations.c.metadata).where(locations.c.image_id == image_id)
+        )
+        return {row.blob_id: row.metadata for row in rows}
+
+    async def describe_location(self, image_id: str, blob_id: str, metadata: Mapping[str, Any]) -> None:
+        this = (locations.c.image_id == image_id, locations.c.blob_id == blob_id)
+        await self._connection.execute(update(locations).where(*this).values(metadata=dict(metadata)))
+
     async def drop_locations(self, image_id: str) -> None:
         await self._connection.execute(delete(locations).where(locations.c.image_id == image_id))
 
     async def _blobs(self, statement: Select[Any]) -> Sequence[Blob]:
-        rows = await self._all(statement.order_by(blobs.c.created_at, blobs.c.id))
+        rows = await self._all(statement.order_by(*keyset.ordered(_BY_AGE)))
         return [_blob(row) for row in rows]
 
 

@@ -16,11 +16,12 @@ from gateway.catalog.blobs import Blobs
 from gateway.catalog.decisions import Decisions
 from gateway.catalog.images import Images
 from gateway.catalog.imports import Imports
+from gateway.catalog.members import Members
 from gateway.model.errors import BadRequest, Unavailable
 from gateway.ports import Transaction
 
 
-class SqlTransaction(Images, Blobs, Imports, Decisions):
+class SqlTransaction(Images, Members, Blobs, Imports, Decisions):
     """All records of one database transaction: `gateway.ports.Transaction`."""
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Row, Update, bindparam, delete, exists, func, insert, select, update
 
-from gateway.catalog import query
-from gateway.catalog.rows import Rows
+from gateway.catalog import keyset, query, seldom
 from gateway.catalog.tables import blobs, image_properties, image_tags, images, imports, locations
+from gateway.catalog.usage import Charges
 from gateway.model.errors import BadRequest, Conflict, NotFound
 from gateway.model.image import MOVES, BlobState, Image, Move, Status, target
 from gateway.model.imports import ImportStatus
@@ -23,7 +23,7 @@ _SETTABLE = frozenset(column.name for column in _COLUMNS) - {"id", "status", "cr
 _STORES = (
     select(func.aggregate_strings(blobs.c.store, ","))
     .select_from(locations.join(blobs))
-    .where(locations.c.image_id == images.c.id, blobs.c.state == BlobState.KEPT.value)
+    .where(locations.c.image_id == images.c.id, blobs.c.state.in_((BlobState.KEPT.value, BlobState.STAGED.value)))
     .correlate(images)
     .scalar_subquery()
     .label("stores")
@@ -37,6 +37,7 @@ _IMPORT = (
 )
 _IMAGES = select(*_COLUMNS, _STORES, _IMPORT)
 _ALIVE = images.c.deleted_at.is_(None)
+_BY_CHANGE: keyset.Order = ((images.c.updated_at, False), (images.c.id, False))
 _ANY_IMAGE = _IMAGES.where(images.c.id == bindparam("image_id"))
 _ONE_IMAGE = _ANY_IMAGE.where(_ALIVE)
 
@@ -65,15 +66,23 @@ def _missing(image_id: str) -> NotFound:
     return NotFound(f"No image found with ID {image_id}", remedy="Check the id, or list the images you can see.")
 
 
-class Images(Rows):
+class Images(Charges):
     async def image(self, image_id: str) -> Image | None:
         row = await self._first(_ONE_IMAGE, {"image_id": image_id})
         return _image(row) if row else None
 
     async def images(self, query_: ImageQuery) -> Sequence[Image]:
         position = await self._position(query_)
-        rows = await self._all(query.page(_IMAGES, query_, position))
+        rows = await self._all(query.page(_IMAGES, query_, position, await self._few(query_)))
         return [_image(row) for row in rows]
+
+    async def _few(self, query_: ImageQuery) -> Sequence[str] | None:
+        """The only ids that can be on the list, where a filter leaves few of them."""
+        for probe in seldom.probes(query_):
+            found = await self._all(probe)
+            if len(found) <= seldom.FEW:
+                return [row[0] for row in found]
+        return None
 
     async def add_image(self, image: Image) -> None:
         values = {column.name: getattr(image, column.name) for column in _COLUMNS}
@@ -83,6 +92,8 @@ class Images(Rows):
         await self._add_labels(image.id, image.tags, image.properties)
 
     async def change_image(self, image_id: str, values: Mapping[str, Any], *, now: datetime) -> Image:
+        if "owner" in values:
+            await self._hand_over(image_id, values["owner"])
         statement = update(images).where(images.c.id == image_id, _ALIVE)
         if not await self._update(image_id, statement, values, now):
             raise _missing(image_id)
@@ -102,10 +113,14 @@ class Images(Rows):
             await self._drop_labels(image_id)
         return await self._record(image_id)
 
-    async def abandoned_images(self, status: Status, before: datetime, limit: int = 100) -> Sequence[Image]:
+    async def abandoned_images(
+        self, status: Status, before: datetime, limit: int = 100, after: Image | None = None
+    ) -> Sequence[Image]:
         working = exists().where(imports.c.image_id == images.c.id, imports.c.status.in_(_OPEN))
         statement = _IMAGES.where(_ALIVE, images.c.status == status.value, images.c.updated_at < before, ~working)
-        rows = await self._all(statement.order_by(images.c.updated_at, images.c.id).limit(limit))
+        if after is not None:
+            statement = statement.where(keyset.after(_BY_CHANGE, (after.updated_at, after.id)))
+        rows = await self._all(statement.order_by(*keyset.ordered(_BY_CHANGE)).limit(limit))
         return [_image(row) for row in rows]
 
     async def _update(self, image_id: str, statement: Update, values: Mapping[str, Any], now: datetime) -> bool:

@@ -8,20 +8,28 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Update, select, update
 
+from gateway.catalog.keyset import Order, after, ordered
 from gateway.catalog.rows import Rows
 from gateway.catalog.tables import imports
-from gateway.model.errors import Cancelled, Conflict, NotFound
-from gateway.model.imports import IMPORT_MOVES, Import, ImportMove, ImportStatus, import_target
+from gateway.model.errors import BadRequest, Cancelled, Conflict, NotFound
+from gateway.model.imports import IMPORT_MOVES, Import, ImportMove, ImportStatus, ImportType, import_target
+from gateway.ports import ImportQuery
 
 _IMPORTS = select(imports)
 _OPEN = (ImportStatus.PENDING.value, ImportStatus.PROCESSING.value)
-_SETTABLE = frozenset({"bytes_done", "bytes_total", "report", "code", "message", "remedy", "sealed", "updated_at"})
+_SETTABLE = frozenset({"bytes_done", "bytes_total", "report", "code", "message", "remedy", "sealed", "updated_at"}) | {
+    "stores_left",
+    "stores_failed",
+}
+_TUPLES = ("report", "stores", "stores_left")
 
 
 def _import(row: Row[Any]) -> Import:
     values = dict(row._mapping)
     values["status"] = ImportStatus(values["status"])
-    values["report"] = tuple(values["report"])
+    values["type"] = ImportType(values["type"])
+    for name in _TUPLES:
+        values[name] = tuple(values[name])
     return Import(**values)
 
 
@@ -29,9 +37,7 @@ def _columns(values: Mapping[str, Any] | None) -> dict[str, Any]:
     columns = dict(values or {})
     if strangers := columns.keys() - _SETTABLE:
         raise ValueError(f"not settable on an import: {', '.join(sorted(strangers))}")
-    if "report" in columns:
-        columns["report"] = list(columns["report"])
-    return columns
+    return columns | {name: list(columns[name]) for name in _TUPLES if name in columns}
 
 
 def _by_move(import_id: str, move: ImportMove) -> Update:
@@ -44,8 +50,9 @@ class Imports(Rows):
     async def add_import(self, work: Import) -> None:
         """Raises Conflict for a second open import of the same image, whatever its method."""
         values = {column.name: getattr(work, column.name) for column in imports.c}
-        values |= {"status": work.status.value, "report": list(work.report)}
-        values |= {"request": dict(work.request), "facts": dict(work.facts)}
+        values |= {"status": work.status.value, "type": work.type.value}
+        values |= {name: list(getattr(work, name)) for name in _TUPLES}
+        values |= {name: dict(getattr(work, name)) for name in ("request", "facts", "stores_failed")}
         refusal = Conflict(
             f"Image {work.image_id} has an active import",
             remedy="Wait for it to end (see the image's tasks), or delete the image.",
@@ -60,6 +67,14 @@ class Imports(Rows):
     async def imports(self, image_id: str) -> Sequence[Import]:
         newest_first = (imports.c.created_at.desc(), imports.c.id.desc())
         return await self._imports(_IMPORTS.where(imports.c.image_id == image_id).order_by(*newest_first))
+
+    async def all_imports(self, query: ImportQuery) -> Sequence[Import]:
+        order = [(imports.c[field], descending) for field, descending in query.sort]
+        asked = {name: value for name in ("type", "status", "owner") if (value := getattr(query, name)) is not None}
+        statement = _IMPORTS.filter_by(**asked).order_by(*ordered(order)).limit(query.limit)
+        if query.marker is not None:
+            statement = statement.where(after(order, await self._place(query.marker, order)))
+        return await self._imports(statement)
 
     async def open_imports(self) -> Sequence[Import]:
         oldest_first = (imports.c.created_at, imports.c.id)
@@ -90,6 +105,12 @@ class Imports(Rows):
             imports.c.status == ImportStatus.PROCESSING.value,
         )
         return bool(await self._change(update(imports).where(*current).values(_columns(values))))
+
+    async def _place(self, marker: str, order: Order) -> Sequence[Any]:
+        row = await self._first(select(*(column for column, _ in order)).where(imports.c.id == marker))
+        if row is None:
+            raise BadRequest(f"No task found with marker {marker}", remedy="Start again without a marker.")
+        return tuple(row)
 
     async def _swap(self, import_id: str, move: ImportMove, statement: Update) -> Import:
         """Compare-and-swap: nothing has changed when it raises."""

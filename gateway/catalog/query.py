@@ -8,49 +8,45 @@ make the database read and sort everything the caller may see.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    CompoundSelect,
-    Row,
-    Select,
-    UnaryExpression,
-    and_,
-    false,
-    literal,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import Column, CompoundSelect, Row, Select, and_, or_, select, union_all
 from sqlalchemy.sql import true
 
-from gateway.catalog.filters import SORTABLE, condition, tagged
-from gateway.catalog.tables import images
+from gateway.catalog.filters import SORTABLE, condition, tagged, visible_as
+from gateway.catalog.keyset import Condition, Order, after, ordered
+from gateway.catalog.tables import image_members, images
 from gateway.model.errors import BadRequest
+from gateway.model.image import VISIBILITIES
 from gateway.ports import ImageQuery
 
-Condition = ColumnElement[bool]
 _EVERYBODYS = ("public", "community")
+_UNASKED = frozenset({"public", "shared"})
+_ALL = frozenset(VISIBILITIES)
 
 
-def page(image: Select[Any], query: ImageQuery, position: Row[Any] | None) -> Select[Any]:
-    """The statement for one page; `image` selects the columns, `position` holds the marker's sort values."""
-    order = [_ordered(field, descending) for field, descending in query.sort]
+def page(
+    image: Select[Any], query: ImageQuery, position: Row[Any] | None, few: Sequence[str] | None = None
+) -> Select[Any]:
+    """The statement for one page; `image` selects the columns, `position` holds the marker's sort values.
+
+    `few` are the only ids that can be on the list, where that is known: they are then one walk.
+    """
+    order = ordered(_order(query))
     conditions = _conditions(query, position)
-    walks = [
-        select(images.c.id).where(arm, *conditions).order_by(*order).limit(query.limit).subquery()
-        for arm in _arms(query, _asked(query))
-    ]
+    arms = list(_arms(query, _asked(query)))
+    if few is not None:
+        arms = [and_(images.c.id.in_(few), or_(*arms))]
+    walks = [select(images.c.id).where(arm, *conditions).order_by(*order).limit(query.limit).subquery() for arm in arms]
     ids: CompoundSelect[Any] | Select[Any] = union_all(*(select(walk.c.id) for walk in walks))
     return image.where(images.c.id.in_(ids)).order_by(*order).limit(query.limit)
 
 
 def position(query: ImageQuery) -> Select[Any]:
     """The marker's sort values, if the caller may see it; tombstones still mark a place."""
-    sight = or_(*_arms(query, frozenset(_EVERYBODYS)))
-    return select(*(_column(field) for field, _ in query.sort)).where(images.c.id == query.marker, sight)
+    sight = or_(*_arms(replace(query, member_status="all"), _ALL))
+    return select(*(column for column, _ in _order(query))).where(images.c.id == query.marker, sight)
 
 
 def _conditions(query: ImageQuery, position: Row[Any] | None) -> list[Condition]:
@@ -58,68 +54,53 @@ def _conditions(query: ImageQuery, position: Row[Any] | None) -> list[Condition]
     conditions += [condition(item) for item in query.filters]
     conditions += [tagged(tag) for tag in query.tags]
     if position is not None:
-        conditions.append(_after(query.sort, tuple(position)))
+        conditions.append(after(_order(query), tuple(position)))
     return conditions
 
 
 def _asked(query: ImageQuery) -> frozenset[str]:
     """The visibilities beyond the caller's own images that the filters ask for; community only when named."""
-    asked = frozenset({"public"})
     for item in query.filters:
         if item.field == "visibility" and item.operator in ("eq", "in"):
-            asked = frozenset(value for value in item.values if isinstance(value, str))
-    return asked
+            return frozenset(value for value in item.values if isinstance(value, str))
+    return _UNASKED
 
 
 def _arms(query: ImageQuery, asked: frozenset[str]) -> Iterator[Condition]:
+    mine = images.c.owner == query.caller.project_id
     if query.caller.is_admin:
-        yield true()
+        yield from _admins(mine, asked)
         return
-    yield images.c.owner == query.caller.project_id
+    yield mine
     others = images.c.owner.is_distinct_from(query.caller.project_id)
     for visibility in _EVERYBODYS:
         if visibility in asked:
             yield and_(images.c.visibility == visibility, others)
+    if "shared" in asked:
+        yield and_(images.c.id.in_(_shared_with(query)), visible_as("shared"), others)
 
 
-def _column(field: str) -> ColumnElement[Any]:
+def _admins(mine: Condition, asked: frozenset[str]) -> list[Condition]:
+    """Everything that is asked for; others' community images have to be asked for here too."""
+    if asked == _ALL:
+        return [true()]
+    if asked == _UNASKED:
+        return [or_(mine, visible_as(*_ALL - {"community"}))]
+    return [images.c.visibility == name for name in sorted(asked)]
+
+
+def _shared_with(query: ImageQuery) -> Select[Any]:
+    mine = select(image_members.c.image_id).where(image_members.c.member_id == query.caller.project_id)
+    return mine if query.member_status == "all" else mine.where(image_members.c.status == query.member_status)
+
+
+def _order(query: ImageQuery) -> Order:
+    return [(_column(field), descending) for field, descending in query.sort]
+
+
+def _column(field: str) -> Column[Any]:
     if field not in SORTABLE:
         raise BadRequest(
             f"Images cannot be sorted by '{field}'", remedy=f"Sort by one of: {', '.join(sorted(SORTABLE))}."
         )
     return images.c[field]
-
-
-def _ordered(field: str, descending: bool) -> UnaryExpression[Any]:
-    """Nulls sort below every value, said aloud because databases differ."""
-    column = _column(field)
-    if not images.c[field].nullable:
-        return column.desc() if descending else column.asc()
-    return column.desc().nulls_last() if descending else column.asc().nulls_first()
-
-
-def _after(sort: Sequence[tuple[str, bool]], values: tuple[Any, ...]) -> Condition:
-    """Everything behind the position. The first clause is implied by the rest; it lets an index be entered there."""
-    steps = []
-    for depth, (field, descending) in enumerate(sort):
-        equal = [images.c[name] == value for (name, _), value in zip(sort[:depth], values[:depth], strict=True)]
-        steps.append(and_(*equal, _beyond(field, descending, values[depth])))
-    return and_(_not_before(*sort[0], values[0]), or_(*steps))
-
-
-def _beyond(field: str, descending: bool, value: Any) -> Condition:
-    column: Column[Any] = images.c[field]
-    if value is None:
-        return false() if descending else column.is_not(None)
-    mark = literal(value, column.type)
-    beyond: Condition = column < mark if descending else column > mark
-    return or_(beyond, column.is_(None)) if descending and column.nullable else beyond
-
-
-def _not_before(field: str, descending: bool, value: Any) -> Condition:
-    column: Column[Any] = images.c[field]
-    if value is None:
-        return column.is_(None) if descending else true()
-    mark = literal(value, column.type)
-    reached: Condition = column <= mark if descending else column >= mark
-    return or_(reached, column.is_(None)) if descending and column.nullable else reached

@@ -61,6 +61,7 @@ metadata = MetaData(
 )
 _JSON = JSON(none_as_null=True)
 _ALIVE = text("deleted_at IS NULL")
+_BUSY = text("deleted_at IS NULL AND status IN ('importing', 'saving', 'uploading')")
 _OPEN_IMPORT = text("status IN ('pending', 'processing')")
 
 
@@ -98,6 +99,7 @@ images = Table(
     _alive_index("images_by_visibility", "visibility", "created_at", "id"),
     _alive_index("images_by_name", "name", "created_at", "id"),
     _alive_index("images_by_status", "status", "updated_at"),
+    Index("images_busy_by_owner", "owner", sqlite_where=_BUSY, postgresql_where=_BUSY),
 )
 
 image_tags = Table(
@@ -116,6 +118,17 @@ image_properties = Table(
     Index(None, "name", "value"),
 )
 
+image_members = Table(
+    "image_members",
+    metadata,
+    Column("image_id", String, ForeignKey("images.id"), primary_key=True),
+    Column("member_id", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "member_id", "status", "image_id"),
+)
+
 blobs = Table(
     "blobs",
     metadata,
@@ -127,8 +140,16 @@ blobs = Table(
     Column("writer", String, nullable=False),
     Column("size", BigInteger),
     Column("verdict", _JSON),
+    Column("charged", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("store", "key"),
+)
+
+project_usage = Table(
+    "project_usage",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
 )
 
 locations = Table(
@@ -136,6 +157,7 @@ locations = Table(
     metadata,
     Column("image_id", String, ForeignKey("images.id"), primary_key=True),
     Column("blob_id", String, ForeignKey("blobs.id"), primary_key=True, index=True),
+    Column("metadata", _JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
 
@@ -147,12 +169,16 @@ imports = Table(
     Column("owner", String),
     Column("user_id", String, nullable=False),
     Column("method", String, nullable=False),
+    Column("type", String, nullable=False),
     Column("status", String, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("request", _JSON, nullable=False),
     Column("sealed", LargeBinary),
     Column("facts", _JSON, nullable=False),
-    Column("store", String, nullable=False),
+    Column("stores", _JSON, nullable=False),
+    Column("stores_left", _JSON, nullable=False),
+    Column("stores_failed", _JSON, nullable=False),
+    Column("all_must_succeed", Boolean, nullable=False),
     Column("decision_id", String, nullable=False),
     Column("revision", String, nullable=False),
     Column("bytes_done", BigInteger, nullable=False),
@@ -165,6 +191,7 @@ imports = Table(
     Column("updated_at", Moment, nullable=False),
     Column("request_id", String, nullable=False),
     Index(None, "image_id", "created_at"),
+    Index(None, "created_at", "id"),
     # The database itself keeps an image from having two imports at once.
     Index("imports_open", "image_id", unique=True, sqlite_where=_OPEN_IMPORT, postgresql_where=_OPEN_IMPORT),
     Index(None, "status"),

@@ -18,11 +18,11 @@ from pathlib import Path
 import bcrypt
 
 from gateway.identity.htpasswd import Stamp, decoy, read_htpasswd, stamp
+from gateway.identity.remembered import Remembered
 from gateway.model.caller import Caller
 from gateway.model.errors import NotAuthenticated
 
 TTL_SECONDS = 60.0
-_REMEMBERED = 10_000
 _AT_ONCE = 2
 _BCRYPT_READS = 72
 
@@ -44,15 +44,15 @@ class BasicIdentity:
         self._path = htpasswd
         self._users = users
         self._realm = realm
-        self._verified = _Verified(monotonic)
-        self._flights: dict[bytes, asyncio.Task[bool]] = {}
+        self._verdicts: Remembered[bytes, bool] = Remembered(monotonic)
+        self._secret = os.urandom(32)
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._stamp: Stamp | None = None
         self._hashes: Mapping[str, bytes] = {}
         self._decoy = b""
         self._refresh()
 
-    async def identify(self, headers: Mapping[str, str]) -> Caller:
+    async def identify(self, headers: Mapping[str, str], *, method: str, path: str) -> Caller:
         name, password = _credentials(headers.get("authorization"))
         self._refresh()
         if not await self._check(name, password):
@@ -64,6 +64,9 @@ class BasicIdentity:
     def challenge(self) -> str:
         return f'Basic realm="{self._realm}"'
 
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
     def _refresh(self) -> None:
         if (now := stamp(self._path)) != self._stamp:
             self._hashes = read_htpasswd(self._path)
@@ -73,47 +76,19 @@ class BasicIdentity:
     async def _check(self, name: str, password: bytes) -> bool:
         """An unknown name costs what a wrong password costs."""
         known = self._hashes.get(name)
-        sign = self._verified.sign(known or self._decoy, password)
-        if self._verified.holds(sign):
-            return True
-        right = await self._fly(sign, known or self._decoy, password) and known is not None
-        if right:
-            self._verified.add(sign)
-        return right
+        value = known or self._decoy
+        right = await self._verdicts.get(self._sign(value, password), lambda: self._compare(value, password))
+        return right and known is not None
 
-    async def _fly(self, sign: bytes, value: bytes, password: bytes) -> bool:
-        """Requests that arrive together with the same credentials share one check."""
-        flight = self._flights.get(sign)
-        if flight is None:
-            flight = self._flights[sign] = asyncio.create_task(self._compare(value, password))
-            flight.add_done_callback(lambda _: self._flights.pop(sign, None))
-        return await asyncio.shield(flight)
-
-    async def _compare(self, value: bytes, password: bytes) -> bool:
-        async with self._turns:
-            return await asyncio.to_thread(_matches, value, password)
-
-
-class _Verified:
-    """Signs of passwords that were right a moment ago. Hashes are salted: another user has another sign."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._secret = os.urandom(32)
-        self._until: dict[bytes, float] = {}
-
-    def sign(self, value: bytes, password: bytes) -> bytes:
+    def _sign(self, value: bytes, password: bytes) -> bytes:
+        """Hashes are salted: another user has another sign."""
         return hmac.digest(self._secret, value + hashlib.sha256(password).digest(), "sha256")
 
-    def holds(self, sign: bytes) -> bool:
-        return self._until.get(sign, float("-inf")) > self._monotonic()
-
-    def add(self, sign: bytes) -> None:
-        if len(self._until) >= _REMEMBERED:
-            now = self._monotonic()
-            self._until = {known: until for known, until in self._until.items() if until > now}
-        if len(self._until) < _REMEMBERED:
-            self._until[sign] = self._monotonic() + TTL_SECONDS
+    async def _compare(self, value: bytes, password: bytes) -> tuple[bool, float]:
+        """Whether it is right, and for how long that holds: a wrong one is checked again each time."""
+        async with self._turns:
+            right = await asyncio.to_thread(_matches, value, password)
+        return right, TTL_SECONDS if right else 0.0
 
 
 def _credentials(header: str | None) -> tuple[str, bytes]:

@@ -13,8 +13,11 @@ class Everyone:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def identify(self, headers: Mapping[str, str]) -> Caller:
+    async def identify(self, headers: Mapping[str, str], *, method: str, path: str) -> Caller:
         return self._caller
 
     def challenge(self) -> str:
         return 'None realm="everyone"'
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from gateway.methods.copy_image import CopyImage
 from gateway.methods.glance_direct import GlanceDirect
+from gateway.methods.glance_download import GlanceDownload
 from gateway.methods.outbound import Outbound
 from gateway.methods.rules import FetchRules
 from gateway.methods.web_download import WebDownload
 from gateway.ports import Method
 
 METHODS: Mapping[str, Callable[[FetchRules], Method]] = {
+    "copy-image": lambda rules: CopyImage(),
     "glance-direct": lambda rules: GlanceDirect(),
+    "glance-download": GlanceDownload,
     "web-download": lambda rules: WebDownload(Outbound(rules)),
 }
 """Every import method of this build, by its API name. Each is made from the operator's rules for fetching."""
+
+
+def offered(rules: FetchRules, *, stores: int = 2) -> dict[str, Method]:
+    """The methods a site can carry out, by name. Without a region there is no cloud to download from, and with one
+    store nowhere to copy to.
+    """
+    cannot = {"glance-download": not rules.regions, "copy-image": stores < 2}
+    return {name: make(rules) for name, make in METHODS.items() if not cannot.get(name)}

@@ -58,12 +58,14 @@ class PinnedBackend(httpcore.NetworkBackend):
         literal = parsed(self._location.host)
         texts = [str(literal)] if literal else self._resolve(self._location.host, self._rules.deadlines.dns)
         addresses = [parsed(text) for text in texts]
-        checked = [
-            address for address in addresses if address and contactable(self._rules, address, self._location.port)
-        ]
+        checked = [address for address in addresses if address and self._may_contact(address)]
         if not checked or len(checked) != len(addresses):
             raise OSError("an address is not permitted")
         return list(dict.fromkeys(checked))[:MAX_DIALS]
+
+    def _may_contact(self, address: Address) -> bool:
+        trusted = (self._location.host, self._location.port) in self._rules.trusted
+        return trusted or contactable(self._rules, address, self._location.port)
 
     def _dial(self, addresses: list[Address]) -> socket.socket:
         until = time.monotonic() + self._rules.deadlines.connect

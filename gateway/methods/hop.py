@@ -22,13 +22,17 @@ class Hop:
     cookies and read redirects in its own way.
     """
 
-    def __init__(self, location: Location, pace: Pace, transport: PinnedTransport) -> None:
-        """Send the request. Raises SourceRefused; nothing stays open then."""
+    def __init__(
+        self, location: Location, pace: Pace, transport: PinnedTransport, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send the request, with `headers` besides its own. Raises SourceRefused; nothing stays open then."""
         self.location = location
         self._pace = pace
         self._transport = transport
         try:
-            self._response = transport.handle_request(httpx.Request("GET", location.url, headers=_HEADERS))
+            self._response = transport.handle_request(
+                httpx.Request("GET", location.url, headers={**_HEADERS, **(headers or {})})
+            )
             self._check_fields()
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             self.close()

@@ -7,7 +7,7 @@ cookie, no header, no connection. `pace` limits a source's time, `backend` where
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import httpcore
 
@@ -52,32 +52,40 @@ class Outbound:
             )
 
     def open(
-        self, location: Location, *, max_size: int | None, check: Check, expected_size: int | None = None
+        self,
+        location: Location,
+        *,
+        max_size: int | None,
+        check: Check,
+        expected_size: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Fetch:
         """Follow redirects to the source and read its head. Sizes in bytes.
 
         `expected_size` is what somebody trusted says about the source; without it a body that ends with its
         connection is refused, because nothing tells its end from a break. Raises SourceRefused, BadRequest for a
         port that is not open, OverLimit for a source that announces more than `max_size`, and what `check` raises.
+        `headers` go to `location` alone: a redirect is asked without them.
         """
         until = time.monotonic() + self._rules.deadlines.total
         for _ in range(self._rules.max_redirects + 1):
-            hop = self._hop(location, check, until)
+            hop = self._hop(location, check, until, headers)
             if (reference := hop.redirect) is None:
                 return _opened(hop, max_size, expected_size)
             hop.close()
-            location = _next(location, reference)
+            location, headers = _next(location, reference), None
         raise refusals.refused(location, "it redirects too often.", "Give the URL it finally leads to.")
 
-    def _hop(self, location: Location, check: Check, until: float) -> Hop:
+    def _hop(self, location: Location, check: Check, until: float, headers: Mapping[str, str] | None) -> Hop:
         self._admit_port(location)
         check(location.target)
         pace = Pace(self._rules.deadlines, location, until)
         backend = PinnedBackend(self._rules, self._resolve, location, pace)
-        return Hop(location, pace, PinnedTransport(backend, self._trust))
+        return Hop(location, pace, PinnedTransport(backend, self._trust), headers)
 
     def _admit_port(self, location: Location) -> None:
-        if location.port not in self._rules.ports:
+        trusted = (location.host, location.port) in self._rules.trusted
+        if not trusted and location.port not in self._rules.ports:
             raise BadRequest(
                 f"The source {location.origin} is refused: port {location.port} is not open.",
                 remedy=f"Open ports are: {', '.join(map(str, self._rules.ports))}.",

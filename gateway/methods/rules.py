@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.methods.address import Address, Network
+from gateway.methods.location import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class FetchRules:
     `allowed_networks` opens ranges that are not public; link-local, multicast and metadata addresses stay closed.
     `own_addresses` are (address, port) pairs that are never contacted, opened or not: the gateway's own API, its
     database, identity service and stores. The unspecified address (0.0.0.0 or ::) closes that port everywhere.
-    `ca_file` replaces the built-in certificate authorities.
+    `ca_file` replaces the built-in certificate authorities. `regions` are the image services of other clouds, by
+    name; `trusted` are (host, port) pairs of the operator's own choosing, contacted whatever their address.
     """
 
     allowed_networks: tuple[Network, ...] = ()
@@ -47,3 +50,5 @@ class FetchRules:
     deadlines: Deadlines = field(default_factory=Deadlines)
     ca_file: Path | None = None
     max_redirects: int = 5
+    regions: Mapping[str, Location] = field(default_factory=dict)
+    trusted: tuple[tuple[str, int], ...] = ()

@@ -21,6 +21,11 @@ class Caller:
     def is_admin(self) -> bool:
         return "admin" in self.roles
 
+    @property
+    def is_service(self) -> bool:
+        """Another service of the same cloud, on its own account."""
+        return "service" in self.roles
+
     def may_write(self, owner: str | None) -> bool:
         """Glance's default rule for modify/upload/delete: admin, or a member of the owning project."""
         return self.is_admin or ("member" in self.roles and owner == self.project_id)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.model.usage import Quota
+
 
 class Action(StrEnum):
     """`OPEN` means: nothing refuses it so far, and what is still unknown (host, bytes...) will decide."""
@@ -53,7 +55,10 @@ class StageCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Within:
-    """One set of limits; None means unlimited. Sizes in bytes. All lists are sorted and lower case."""
+    """One set of limits; None means unlimited. Sizes in bytes. All lists are sorted and lower case.
+
+    The last three bound what a project has in all, not one import: `Quota` is their form for a plan.
+    """
 
     max_size: int | None = None
     max_virtual_size: int | None = None
@@ -64,14 +69,20 @@ class Within:
     ports: tuple[int, ...] | None = None
     stores: tuple[str, ...] | None = None
     regions: tuple[str, ...] | None = None
+    max_images: int | None = None
+    max_total_size: int | None = None
+    max_active_imports: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a granted import has to do: its stages in running order, and the byte cap of the stream."""
+    """What a granted import has to do: its stages in running order, the byte cap of the stream, and the quotas of
+    which the project has to keep one (each belongs to one alternative of the decision). No quotas: nothing to keep.
+    """
 
     stages: tuple[StageCall, ...] = ()
     max_size: int | None = None
+    quotas: tuple[Quota, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

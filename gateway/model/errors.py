@@ -125,6 +125,12 @@ class OverLimit(TooLarge):
     code = "over-limit"
 
 
+class OverQuota(TooLarge):
+    """The project would have more than a quota of its policy lets it have."""
+
+    code = "over-quota"
+
+
 class SourceRefused(Refusal):
     """A source may not be fetched, or could not be: `code` tells which (`source-refused`, `source-failed`...).
 

@@ -26,6 +26,9 @@ class Status(StrEnum):
     DELETED = "deleted"
 
 
+VISIBILITIES = ("public", "private", "shared", "community")
+
+
 class Move(StrEnum):
     """What happens to an image; the value is the word used in messages."""
 
@@ -40,10 +43,14 @@ class Move(StrEnum):
     ACTIVATE_SAVED = "activate-saved"
     DEACTIVATE = "deactivate"
     REACTIVATE = "reactivate"
+    COPY = "copy"
     DELETE = "delete"
 
 
 _ALIVE = frozenset(Status) - {Status.DELETED}
+
+BUSY = frozenset({Status.SAVING, Status.UPLOADING, Status.IMPORTING})
+"""What an image is while its bytes arrive or wait for their import."""
 
 MOVES: Mapping[Move, tuple[frozenset[Status], Status]] = {
     Move.STAGE: (frozenset({Status.QUEUED}), Status.UPLOADING),
@@ -57,6 +64,7 @@ MOVES: Mapping[Move, tuple[frozenset[Status], Status]] = {
     Move.ACTIVATE_SAVED: (frozenset({Status.SAVING}), Status.ACTIVE),
     Move.DEACTIVATE: (frozenset({Status.ACTIVE, Status.DEACTIVATED}), Status.DEACTIVATED),
     Move.REACTIVATE: (frozenset({Status.ACTIVE, Status.DEACTIVATED}), Status.ACTIVE),
+    Move.COPY: (frozenset({Status.ACTIVE}), Status.ACTIVE),
     Move.DELETE: (_ALIVE, Status.DELETED),
 }
 
@@ -137,7 +145,8 @@ class Blob:
     """Bytes in one store under one final key: written once, then only read or reaped.
 
     `writer` is the process that writes it (unique to each start). `verdict` is the stored form of
-    `gateway.model.verdict.Verdict`, present from `STAGED` on.
+    `gateway.model.verdict.Verdict`, present from `STAGED` on. `charged` is what it takes of its project's quota, in
+    bytes: what is reserved while it is written, its size once it is whole; the catalog keeps it (`Transaction.charge`).
     """
 
     id: str
@@ -148,4 +157,5 @@ class Blob:
     writer: str
     size: int | None = None
     verdict: Mapping[str, object] | None = None
+    charged: int = 0
     created_at: datetime

@@ -19,6 +19,13 @@ class ImportStatus(StrEnum):
     FAILURE = "failure"
 
 
+class ImportType(StrEnum):
+    """The types of the Images API's tasks: an import of any method, or a location that is judged where it is."""
+
+    IMPORT = "api_image_import"
+    LOCATION = "location_import"
+
+
 class ImportMove(StrEnum):
     START = "start"
     SUCCEED = "succeed"
@@ -48,6 +55,9 @@ class Import:
 
     `request` is the `method` object as it may be shown (no query strings); `sealed` holds what only the worker may
     read; `bytes_done`/`bytes_total` count source bytes; `report` is the list of stage reports as tasks show it.
+
+    `stores` are the ones to fill, `stores_left` those not done yet, `stores_failed` says why one will not be filled.
+    With `all_must_succeed` one that fails is the end of all of it.
     """
 
     id: str
@@ -55,12 +65,16 @@ class Import:
     owner: str | None
     user_id: str
     method: str
+    type: ImportType = ImportType.IMPORT
     status: ImportStatus = ImportStatus.PENDING
     attempt: int = 0
     request: Mapping[str, object] = field(default_factory=dict)
     sealed: bytes | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
-    store: str
+    stores: tuple[str, ...]
+    stores_left: tuple[str, ...] = ()
+    stores_failed: Mapping[str, str] = field(default_factory=dict)
+    all_must_succeed: bool = True
     decision_id: str
     revision: str
     bytes_done: int = 0

@@ -18,6 +18,7 @@ from gateway.policy.reader import Node, Source
 from gateway.policy.resolving import Resolver
 from gateway.policy.rules import Exemption, Mode, Place, Policy, Rule, Selector, Verb
 from gateway.policy.spelling import suggestion
+from gateway.policy.within import QUOTAS
 
 
 def compile_tree(
@@ -115,6 +116,7 @@ class _Tree:
         if written.verb in (Verb.DENY, Verb.REQUIRE) and "message" not in written.keys and waits(when):
             self.problems.append(_silent(node, written.verb))
         mode = node.get("mode")
+        self.problems += _untriable(node)
         since, until = resolver.time(node.get("from")), resolver.time(node.get("until"))
         if since is not None and until is not None and since >= until:
             self.problems.append(node.key("until").problem("empty-period", "the rule ends before it begins"))
@@ -158,6 +160,16 @@ class _Tree:
                 if exemption is not None:
                     found[exemption.rule] = (*found.get(exemption.rule, ()), exemption)
         return found
+
+
+def _untriable(node: Node) -> Iterator[Problem]:
+    """A decision does not know what a project has, so it cannot tell whether a quota would have refused it."""
+    mode, within = node.get("mode"), node.get("within")
+    if mode is not None and mode.value != Mode.ENFORCE and within is not None:
+        for key in QUOTAS:
+            if within.get(key) is not None:
+                hint = "put it in a rule of its own, in force"
+                yield within.key(key).problem("quota-mode", f"'{key}' cannot be tried out with mode {mode.value}", hint)
 
 
 def _silent(node: Node, verb: Verb) -> Problem:

@@ -11,6 +11,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from gateway.model.decision import Action, Decision, Plan, Reason, StageCall, Within
+from gateway.model.usage import Quota
 from gateway.policy import wording
 from gateway.policy.expression import Truth
 from gateway.policy.facts import Facts, FactValue
@@ -18,7 +19,7 @@ from gateway.policy.grants import Grant, nearest, possible, weigh
 from gateway.policy.matching import Touched, touch
 from gateway.policy.plan import contradicting, demanded, demanding, missing
 from gateway.policy.rules import Mode, Policy, Verb
-from gateway.policy.within import UNLIMITED, covers, meet, uncovered
+from gateway.policy.within import QUOTAS, UNLIMITED, covers, meet, quota, uncovered
 
 
 def decide(
@@ -42,7 +43,7 @@ class Ruling(NamedTuple):
     """One question and the rules that count, or may count, towards its answer.
 
     `sure` is what is left of the grants that hold, `unsure` of those that only may hold and offer something more.
-    `planned` are the stages of the rules that count.
+    `planned` are the stages of the rules that count, `limit` all their limits met.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Ruling(NamedTuple):
     sure: tuple[Within, ...]
     unsure: tuple[Within, ...]
     planned: tuple[StageCall, ...]
+    limit: Within
 
     def decision(self, revision: str) -> Decision:
         reasons = tuple(self.reasons())
@@ -67,6 +69,7 @@ class Ruling(NamedTuple):
                 action=Action.DENY,
                 revision=revision,
                 reasons=reasons,
+                plan=Plan(quotas=_quotas([self.limit])),
                 warnings=_said(self.warnings()),
                 outcomes=outcomes,
             )
@@ -75,7 +78,7 @@ class Ruling(NamedTuple):
             method=self.method,
             action=Action.ALLOW if self.settled() else Action.OPEN,
             revision=revision,
-            plan=Plan(stages=self.planned, max_size=_most(within)),
+            plan=Plan(stages=self.planned, max_size=_most(within), quotas=_quotas(within)),
             within=within,
             sometimes=tuple(self.sometimes()),
             refused_when=_said(self.refused_when()),
@@ -142,7 +145,7 @@ class Ruling(NamedTuple):
         for one in _open(self.denies):
             yield wording.denied(self.method, one.rule.message, self.values, doubt=False, rule=one.rule.name).message
         for one in _open(self.limits):
-            if any(kept is not Truth.YES for _, _, kept in one.kept):
+            if any(kept is not Truth.YES or key in QUOTAS for key, _, kept in one.kept):
                 yield self._told(one, wording.may_be_limited(one.within, self.method))
         for grant in self.grants:
             if grant.touched.counts is Truth.OPEN and grant.left in self.unsure:
@@ -198,6 +201,7 @@ def _ruling(
         sure=sure,
         unsure=unsure,
         planned=demanded(_counting(sides[Verb.REQUIRE])),
+        limit=limit,
     )
 
 
@@ -220,6 +224,12 @@ def _open(side: Iterable[Touched]) -> list[Touched]:
 
 def _said(messages: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({*messages}))
+
+
+def _quotas(alternatives: Iterable[Within]) -> tuple[Quota, ...]:
+    """What the project has to keep one of; empty where an alternative asks for nothing."""
+    found = tuple(dict.fromkeys(quota(within) for within in alternatives))
+    return () if Quota() in found else found
 
 
 def _most(alternatives: Iterable[Within]) -> int | None:

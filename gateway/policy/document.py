@@ -14,7 +14,6 @@ from gateway.policy.reader import Entry, Node, Source, read_yaml
 from gateway.policy.rules import Verb
 from gateway.policy.schemacheck import Path, located
 
-NOT_SUPPORTED = ("max_images", "max_total_size", "max_active_imports")
 _CARRIES: Mapping[Verb, str] = {
     Verb.ALLOW: "within",
     Verb.LIMIT: "within",
@@ -116,17 +115,8 @@ def _ids(root: Node) -> Iterator[str]:
 
 def _unsupported(root: Node) -> Iterator[Problem]:
     if root.get("delegates") is not None:
-        yield _not_supported(root.key("delegates"), "delegates")
-    for key in ("rules", "exemptions"):
-        for node in _items(root, key):
-            within = node.get("within")
-            for limit in NOT_SUPPORTED:
-                if within is not None and within.get(limit) is not None:
-                    yield _not_supported(within.key(limit), limit)
-
-
-def _not_supported(node: Node, key: str) -> Problem:
-    return node.problem("not-supported", f"'{key}' is not supported by this version", "leave it out")
+        key = root.key("delegates")
+        yield key.problem("not-supported", "'delegates' is not supported by this version", "leave it out")
 
 
 def _rule(node: Node, readable: Node, *, misspelt: bool) -> tuple[WrittenRule | None, list[Problem]]:

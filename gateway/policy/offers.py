@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.decision import Action, Decision, Within
+from gateway.model.usage import Quota
 from gateway.policy.decide import decide
 from gateway.policy.facts import Facts
 from gateway.policy.rules import Policy
-from gateway.policy.within import LIMIT_FACTS
+from gateway.policy.within import LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ class Offers:
     def methods(self) -> tuple[str, ...]:
         """Names of the methods this caller may use, sorted: the value of `import-methods`."""
         return tuple(sorted(name for name, one in self.decisions.items() if one.action is not Action.DENY))
+
+    @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """Of which a project has to keep one before a method is chosen: the quotas of every offered method, or, where
+        none is offered, those of the limits alone. Empty where there is nothing to keep.
+        """
+        each = [self.decisions[name].plan.quotas for name in self.methods or self.decisions]
+        return tuple({quota: None for quotas in each for quota in quotas}) if all(each) else ()
 
     @property
     def within(self) -> tuple[Within, ...]:
@@ -45,7 +54,7 @@ def offers(policy: Policy, facts: Facts, stages: Container[str] | None = None) -
 
 def within_json(within: Within) -> dict[str, int | list[str] | list[int]]:
     """The limits that are set, by name; sizes in bytes."""
-    found = {key: getattr(within, key) for key in LIMIT_FACTS}
+    found = {key: getattr(within, key) for key in LIMITS}
     return {
         key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value is not None
     }
@@ -117,6 +126,9 @@ FIELDS: Mapping[str, tuple[str, str, Callable[[Offers], Any]]] = {
     "import-methods": ("Import methods available.", "array", lambda offered: list(offered.methods)),
     "max_upload_bytes": ("Most bytes an import may have, whatever its method.", "integer", _most("max_size")),
     "max_virtual_bytes": ("Most bytes an image may unpack to.", "integer", _most("max_virtual_size")),
+    "max_images": ("Most images a project may have.", "integer", _most("max_images")),
+    "max_total_size": ("Most bytes the images of a project may take.", "integer", _most("max_total_size")),
+    "max_active_imports": ("Most imports a project may have under way.", "integer", _most("max_active_imports")),
     "source_disk_format": ("Disk formats an import may have.", "array", _any("disk_formats")),
     "source_container_format": ("Container formats an import may have.", "array", _any("container_formats")),
     "import-policy": ("What this project may import. Decided at import.", "object", policy_json),

@@ -18,7 +18,8 @@ from gateway.policy.stagewords import STAGES, Option, StageWord
 from gateway.policy.typecheck import SETS
 
 OptionValue = str | int | bool
-_SIZES = ("max_size", "max_virtual_size")
+_SIZES = ("max_size", "max_virtual_size", "max_total_size")
+_COUNTS = ("max_images", "max_active_imports")
 _SPELLING: Mapping[str, Callable[[str], str]] = {
     "hosts": host_pattern,
     "disk_formats": str.lower,
@@ -73,6 +74,7 @@ class Resolver:
             return Within()
         keys = node.value
         sizes = {key: self.size(keys[key].node) for key in _SIZES if key in keys}
+        sizes |= {key: keys[key].node.value for key in _COUNTS if key in keys}
         lists = {key: self.spelled(keys[key].node, spell) for key, spell in _SPELLING.items() if key in keys}
         ports = tuple(sorted({port.value for port in keys["ports"].node.value})) if "ports" in keys else None
         return Within(ports=ports, **sizes, **lists)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Limits as values: does an import keep them, how do two of them meet, when does one cover another.
 
-Three kinds of limit are enough: sizes (the smaller one is tighter), lists of words, and lists of host patterns.
+Three kinds of limit are enough: amounts (the smaller one is tighter), lists of words, and lists of host patterns.
 A limit whose fact a method never has says nothing about that method.
 """
 
@@ -11,12 +11,17 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.model.decision import Within
+from gateway.model.usage import Quota
 from gateway.policy.expression import Truth
 from gateway.policy.facts import SOURCE_FACTS, FactValue
 
 UNLIMITED = Within()
 
-SIZES = ("max_size", "max_virtual_size")
+QUOTAS = ("max_images", "max_total_size", "max_active_imports")
+"""Limits on what a project has in all. No fact settles them: a plan carries them, and the service counts."""
+
+AMOUNTS = ("max_size", "max_virtual_size", *QUOTAS)
+"""Limits of which the smaller one is tighter."""
 
 LIMIT_FACTS: Mapping[str, str] = {
     "max_size": "content.size",
@@ -29,12 +34,14 @@ LIMIT_FACTS: Mapping[str, str] = {
     "stores": "request.stores",
     "regions": "request.region",
 }
-"""Each limit key and the fact that settles it."""
+"""Each limit key on one import, and the fact that settles it."""
+
+LIMITS = (*LIMIT_FACTS, *QUOTAS)
 
 _SOURCE: frozenset[str] = frozenset[str]().union(*SOURCE_FACTS.values())
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
-    method: tuple(key for key, fact in LIMIT_FACTS.items() if fact not in _SOURCE - known)
+    method: (*(key for key, fact in LIMIT_FACTS.items() if fact not in _SOURCE - known), *QUOTAS)
     for method, known in SOURCE_FACTS.items()
 }
 
@@ -42,7 +49,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 @lru_cache(maxsize=4096)
 def limits(within: Within, method: str) -> tuple[tuple[str, Any], ...]:
     """The (key, value) pairs of `within` that say something about `method`."""
-    pairs = ((key, getattr(within, key)) for key in _KEYS.get(method, tuple(LIMIT_FACTS)))
+    pairs = ((key, getattr(within, key)) for key in _KEYS.get(method, LIMITS))
     return tuple((key, value) for key, value in pairs if value is not None)
 
 
@@ -53,7 +60,12 @@ def for_method(within: Within, method: str) -> Within:
 
 
 def keeps(key: str, limit: Any, values: Mapping[str, FactValue]) -> Truth:
-    """YES where the known facts are inside one limit, NO where they are outside, OPEN where they cannot tell."""
+    """YES where the known facts are inside one limit, NO where they are outside, OPEN where they cannot tell.
+
+    A quota is no question about an import: YES.
+    """
+    if key in QUOTAS:
+        return Truth.YES
     if key == "max_size":
         return _size_keeps(limit, values.get("content.size"), values.get("request.size"))
     if key == "max_virtual_size":
@@ -109,13 +121,13 @@ def meet(one: Within, other: Within) -> Within:
     """The limits of both at once. An import is inside the result if and only if it is inside both."""
     if other == UNLIMITED or one == other:
         return one
-    return Within(**{key: _meet(key, getattr(one, key), getattr(other, key)) for key in LIMIT_FACTS})
+    return Within(**{key: _meet(key, getattr(one, key), getattr(other, key)) for key in LIMITS})
 
 
 def _meet(key: str, one: Any, other: Any) -> Any:
     if one is None or other is None:
         return one if other is None else other
-    if key in SIZES:
+    if key in AMOUNTS:
         return min(one, other)
     if key == "hosts":
         return _hosts_met(one, other)
@@ -136,18 +148,18 @@ def impossible(within: Within) -> bool:
 
 def loosened(within: Within, extra: Within) -> Within:
     """`within` with the keys that `extra` names opened up to it. A key that `within` does not limit stays free."""
-    return Within(**{key: _loosened(key, getattr(within, key), getattr(extra, key)) for key in LIMIT_FACTS})
+    return Within(**{key: _loosened(key, getattr(within, key), getattr(extra, key)) for key in LIMITS})
 
 
 def _loosened(key: str, limit: Any, extra: Any) -> Any:
     if limit is None or extra is None:
         return limit
-    return max(limit, extra) if key in SIZES else tuple(sorted({*limit, *extra}))
+    return max(limit, extra) if key in AMOUNTS else tuple(sorted({*limit, *extra}))
 
 
 def covers(wide: Within, narrow: Within) -> bool:
     """True if every import inside `narrow` is inside `wide` too."""
-    return all(_covers(key, getattr(wide, key), getattr(narrow, key)) for key in LIMIT_FACTS)
+    return all(_covers(key, getattr(wide, key), getattr(narrow, key)) for key in LIMITS)
 
 
 def _covers(key: str, wide: Any, narrow: Any) -> bool:
@@ -155,11 +167,16 @@ def _covers(key: str, wide: Any, narrow: Any) -> bool:
         return True
     if narrow is None:
         return False
-    if key in SIZES:
+    if key in AMOUNTS:
         return bool(narrow <= wide)
     if key == "hosts":
         return all(any(_host_covered(host, pattern) for pattern in wide) for host in narrow)
     return set(narrow) <= set(wide)
+
+
+def quota(within: Within) -> Quota:
+    """The part of `within` that bounds the whole project."""
+    return Quota(**{key: getattr(within, key) for key in QUOTAS})
 
 
 def uncovered(alternatives: Iterable[Within]) -> tuple[Within, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.model.decision import Reason, ReasonCode, StageCall, Within
 from gateway.policy.facts import FactValue
 from gateway.policy.rules import Verb
-from gateway.policy.within import LIMIT_FACTS, SIZES, limits
+from gateway.policy.within import LIMIT_FACTS, limits
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+\.[a-z_]+)\}")
@@ -30,6 +30,26 @@ _SUBJECTS: Mapping[str, str] = {
 }
 
 
+_SIZES: Mapping[str, str] = {"max_size": "at most {}", "max_virtual_size": "at most {} unpacked"}
+
+_COUNTED: Mapping[str, str] = {
+    "max_images": "at most {} in the project",
+    "max_total_size": "at most {} in the project",
+    "max_active_imports": "at most {} at once in the project",
+}
+
+_THINGS: Mapping[str, tuple[str, str]] = {
+    "max_images": ("image", "images"),
+    "max_active_imports": ("active import", "active imports"),
+}
+
+_ROOM: Mapping[str, str] = {
+    "max_images": "Delete an image, or ask",
+    "max_total_size": "Delete images or staged data, or ask",
+    "max_active_imports": "Wait until one has ended, delete staged images, or ask",
+}
+
+
 def said_size(size: int) -> str:
     """A size in bytes as people write it: `20GiB`, `1.5MiB`, `300B`. Exact wherever one decimal can be."""
     unit, value = 0, float(size)
@@ -45,10 +65,10 @@ def _said(value: Any) -> str:
 
 def said_limit(key: str, limit: Any) -> str:
     """One limit as a phrase: `at most 20GiB`, `from *.fedoraproject.org over https`."""
-    if key == "max_size":
-        return f"at most {said_size(limit)}"
-    if key == "max_virtual_size":
-        return f"at most {said_size(limit)} unpacked"
+    if key in _SIZES:
+        return _SIZES[key].format(said_size(limit))
+    if key in _COUNTED:
+        return _COUNTED[key].format(said_amount(key, limit))
     patterns = {
         "disk_formats": "disk format {}",
         "container_formats": "container format {}",
@@ -61,6 +81,25 @@ def said_limit(key: str, limit: Any) -> str:
     return patterns[key].format(" or ".join(str(one) for one in limit) or "none")
 
 
+def said_amount(key: str, amount: int) -> str:
+    """How much of what a quota bounds: `3 images`, `20GiB`."""
+    if key not in _THINGS:
+        return said_size(amount)
+    one, many = _THINGS[key]
+    return f"{amount} {one if amount == 1 else many}"
+
+
+def over_quota(key: str, limit: int, used: int, asked: int) -> tuple[str, str]:
+    """Message and remedy of a quota that has no room: what it lets a project have, what the project has, what more
+    was asked for. `used` is without `asked`.
+    """
+    message = (
+        f"This project may have {said_limit(key, limit).removesuffix(' in the project')}; "
+        f"it has {said_amount(key, used)}{f', and this needs {said_amount(key, asked)} more' if asked else ''}."
+    )
+    return message, f"{_ROOM[key]} the operators of your cloud for a higher limit."
+
+
 def said_within(within: Within, method: str) -> str:
     """All limits of a `within` in one phrase; empty where nothing is limited."""
     said = ", ".join(said_limit(key, limit) for key, limit in limits(within, method))
@@ -69,6 +108,8 @@ def said_within(within: Within, method: str) -> str:
 
 def said_fact(key: str, values: Mapping[str, FactValue]) -> str:
     """What the import is, where it went past the limit `key`."""
+    if key in _COUNTED:
+        return "counted when it is imported"
     value: Any = values.get(LIMIT_FACTS[key])
     if key == "max_size" and value is None:
         value = values.get("request.size")
@@ -76,7 +117,7 @@ def said_fact(key: str, values: Mapping[str, FactValue]) -> str:
         value = values.get("content.disk_format")
     if value is None:
         return f"{_SUBJECTS[key]} not known"
-    return f"{_SUBJECTS[key]} {said_size(value) if key in SIZES else _said(value)}"
+    return f"{_SUBJECTS[key]} {said_size(value) if key in _SIZES else _said(value)}"
 
 
 def filled(message: str, values: Mapping[str, FactValue]) -> str:

@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from gateway.model.errors import Refusal
+from gateway.model.errors import Interrupted, Refusal
 from gateway.model.image import Blob, BlobState
 from gateway.model.verdict import Verdict
-from gateway.ports import Block, Store
+from gateway.ports import Block
 from gateway.service.site import Progress, Site
+from gateway.service.usage import Meter
 from gateway.stages.pipeline import Pipeline
 from gateway.stages.verdicts import verdict_to_json
 
@@ -31,6 +33,12 @@ def beside(calls: Sequence[Callable[[], None]]) -> None:
         future.result()
 
 
+class Taker(Protocol):
+    """What a delivery needs of a store."""
+
+    def put(self, key: str, blocks: Iterable[Block]) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """Bytes that are whole and in their store: what was found, and the fields that makes for the blob's row."""
@@ -44,19 +52,29 @@ class Delivery:
     """One blob on its way. `pipeline` can be asked for its reports at any time, also after a refusal."""
 
     blob: Blob
-    store: Store
+    store: Taker
     pipeline: Pipeline
     progress: Progress = field(default_factory=Progress)
+    meter: Meter | None = None
 
     def watched(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
             if self.progress.stop is not None:
                 raise self.progress.stop
-            yield from self.pipeline.feed(block)
+            for stored in self.pipeline.feed(block):
+                self._charge(stored)
+                yield stored
             self.progress.done += len(block)
-        yield from self.pipeline.finish()
+        for stored in self.pipeline.finish():
+            self._charge(stored)
+            yield stored
         if self.progress.stop is not None:
             raise self.progress.stop
+
+    def _charge(self, stored: Block) -> None:
+        """A stage may make more of the bytes than was announced, so what is stored is counted."""
+        if self.meter is not None:
+            self.meter.count(len(stored))
 
     def write(self, open_blocks: Callable[[], Iterator[Block]]) -> Written:
         """Runs in a worker thread. The source is closed on every way out, so that its other end wakes up."""
@@ -71,33 +89,37 @@ class Delivery:
                 close()
 
 
-def new_blob(site: Site, image_id: str, store: str) -> Blob:
+def new_blob(site: Site, image_id: str, store: str, key: str | None = None) -> Blob:
     """A blob whose key is final from the start. The id is fresh for each try, so a try never meets another's bytes."""
     blob_id = site.new_id()
     return Blob(
-        id=blob_id, image_id=image_id, store=store, key=blob_id, writer=site.writer, created_at=site.clock.now()
+        id=blob_id, image_id=image_id, store=store, key=key or blob_id, writer=site.writer, created_at=site.clock.now()
     )
 
 
-async def deliver(site: Site, delivery: Delivery, blocks: Callable[[], Iterator[Block]]) -> Written:
+async def deliver(
+    site: Site, delivery: Delivery, blocks: Callable[[], Iterator[Block]], wake: Callable[[], None] = lambda: None
+) -> Written:
     """Write the blob, whose intent row is already committed. Its row is the caller's to move, with `Written.row`.
 
-    Raises the pipeline's, the source's or the store's refusal; the blob is doomed then, and the caller asks the
-    reaper for a pass (here it still counts as being written).
+    All of that stands within `Site.writes`. Raises the pipeline's, the source's or the store's refusal; the blob is
+    doomed then. `wake` makes the blocks end where they wait for more.
     """
-    blob = delivery.blob
-    site.writing[blob.id] = delivery.progress
+    writing = asyncio.create_task(asyncio.to_thread(delivery.write, blocks))
     try:
-        return await asyncio.to_thread(delivery.write, blocks)
+        return await asyncio.shield(writing)
     except BaseException:
-        await asyncio.shield(discard(site, blob))
+        if not writing.done():
+            # A thread cannot be cancelled. Left alone it might publish what the reaper has looked for and forgotten.
+            delivery.progress.tell(Interrupted("The gateway is stopping.", remedy="Send the image again."))
+            wake()
+            await asyncio.gather(writing, return_exceptions=True)
+        await asyncio.shield(discard(site, delivery.blob))
         raise
-    finally:
-        site.writing.pop(blob.id, None)
 
 
 async def discard(site: Site, blob: Blob) -> None:
-    """Doom a blob; its bytes go with the reaper's next pass, which is asked for now."""
+    """Doom a blob; its bytes go with the reaper's next pass."""
     try:
         async with site.catalog.begin() as tx:
             await tx.move_blob(blob.id, BlobState.DOOMED)

@@ -9,32 +9,33 @@ from typing import Any
 
 from gateway.model.caller import Caller
 from gateway.model.errors import Cancelled, Forbidden, NotFound
-from gateway.model.image import Blob, BlobState, Image, Move
+from gateway.model.image import MOVES, Blob, BlobState, Image, Move
 from gateway.model.imports import Import, ImportMove, ImportStatus
+from gateway.model.usage import Counted
 from gateway.model.verdict import Verdict
 from gateway.ports import ImageQuery, Transaction
 from gateway.service.site import Site
+from gateway.service.usage import hold, offered
 
 
-def sees(caller: Caller, image: Image) -> bool:
-    """Glance's get_image rule, less members (they come with sharing): owner, public, community, or admin."""
-    return caller.is_admin or image.owner == caller.project_id or image.visibility in ("public", "community")
+async def sees(tx: Transaction, caller: Caller, image: Image) -> bool:
+    """Glance's get_image rule: admin, owner, public, community, or shared with the caller, whatever it has answered."""
+    if caller.is_admin or image.owner == caller.project_id or image.visibility in ("public", "community"):
+        return True
+    return image.visibility == "shared" and await tx.member(image.id, caller.project_id) is not None
 
 
 async def visible(tx: Transaction, caller: Caller, image_id: str) -> Image:
     """The image, or NotFound: an image the caller may not see does not exist for it."""
-    return _seen(caller, await tx.image(image_id), image_id)
-
-
-def _seen(caller: Caller, image: Image | None, image_id: str) -> Image:
-    if image is None or not sees(caller, image):
+    image = await tx.image(image_id)
+    if image is None or not await sees(tx, caller, image):
         raise NotFound(f"No image found with ID {image_id}")
     return image
 
 
 async def writable(tx: Transaction, caller: Caller, image_id: str) -> Image:
     """The image, or Forbidden where the caller sees it but may not change it."""
-    image = _seen(caller, await tx.image(image_id), image_id)
+    image = await visible(tx, caller, image_id)
     if not caller.may_write(image.owner):
         raise Forbidden(
             f"You are not permitted to change image {image_id}.",
@@ -56,13 +57,15 @@ async def page(site: Site, query: ImageQuery) -> tuple[Sequence[Image], bool]:
 
 
 async def create(site: Site, caller: Caller, values: Mapping[str, Any]) -> Image:
-    """`values` are fields of Image, already checked by the wire. Raises Forbidden, Conflict."""
+    """`values` are fields of Image, already checked by the wire. Raises Forbidden, Conflict, OverQuota."""
     if "member" not in caller.roles and not caller.is_admin:
         raise Forbidden("You are not permitted to create images.", remedy="Ask for the role 'member' in this project.")
     now = site.clock.now()
     image = Image(**{"id": site.new_id(), **values}, created_at=now, updated_at=now)
+    quotas = offered(site, caller).quotas
     async with site.catalog.begin() as tx:
         await tx.add_image(image)
+        await hold(tx, image.owner, quotas, {Counted.IMAGES: 1})
     return image
 
 
@@ -71,6 +74,20 @@ async def change(site: Site, caller: Caller, image_id: str, changed: Callable[[I
     async with site.catalog.begin() as tx:
         values = changed(await writable(tx, caller, image_id))
         return await tx.change_image(image_id, values, now=site.clock.now())
+
+
+async def switch(site: Site, caller: Caller, image_id: str, move: Move) -> None:
+    """Deactivate or reactivate; done again, it changes nothing. Raises NotFound, Forbidden."""
+    async with site.catalog.begin() as tx:
+        image = await writable(tx, caller, image_id)
+        sources, after = MOVES[move]
+        if image.status not in sources:
+            raise Forbidden(
+                f"Not allowed to {move} image in status '{image.status}'",
+                remedy="Only images that have their data can be deactivated and reactivated.",
+            )
+        if image.status is not after:
+            await tx.move_image(image_id, move, now=site.clock.now())
 
 
 async def delete(site: Site, caller: Caller, image_id: str) -> None:
@@ -105,6 +122,11 @@ async def doom(tx: Transaction, blobs: Sequence[Blob]) -> None:
             await tx.move_blob(blob.id, BlobState.DOOMED)
 
 
+async def unkept(tx: Transaction, image_id: str) -> list[Blob]:
+    """Blobs that are no location of the image: being written, staged, or doomed."""
+    return [blob for blob in await tx.blobs(image_id) if blob.state is not BlobState.KEPT]
+
+
 def activation(verdict: Verdict, algorithm: str) -> dict[str, Any]:
     """The fields an image gets with its bytes. `checksum` is md5, absent where the site has switched it off."""
     return {
@@ -114,18 +136,3 @@ def activation(verdict: Verdict, algorithm: str) -> dict[str, Any]:
         "os_hash_algo": algorithm,
         "os_hash_value": verdict.hashes[algorithm],
     }
-
-
-async def readable(site: Site, caller: Caller, image_id: str) -> tuple[Image, Blob | None]:
-    """An image and the blob its data is read from; None where it has no data yet.
-
-    Only a location row makes bytes readable. Raises NotFound, Forbidden (deactivated, or a reader's role).
-    """
-    async with site.catalog.read() as tx:
-        image = await visible(tx, caller, image_id)
-        locations = await tx.locations(image_id)
-    if image.status == "deactivated" and not caller.is_admin:
-        raise Forbidden(f"Image {image_id} is deactivated.", remedy="An administrator can reactivate it.")
-    if "member" not in caller.roles and not caller.is_admin:
-        raise Forbidden("You are not permitted to download images.", remedy="Ask for the role 'member'.")
-    return image, locations[0] if locations else None

@@ -3,71 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from gateway.model.caller import Caller
-from gateway.model.errors import BadRequest, Conflict, NotFound
+from gateway.model.errors import BadRequest, Conflict
 from gateway.model.image import BlobState, Image, Move, Status, target
-from gateway.model.imports import Import
+from gateway.model.imports import Import, ImportType
+from gateway.model.usage import Counted
 from gateway.model.verdict import Verdict
 from gateway.policy.facts import METHODS as KNOWN_METHODS
 from gateway.ports import Method, SourceRequest, Transaction
-from gateway.service.images import visible, writable
+from gateway.service.images import doom, visible, writable
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
 from gateway.service.site import Site
+from gateway.service.targets import choose_stores
+from gateway.service.usage import hold
 from gateway.stages.verdicts import verdict_from_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """An import request's body and store header, checked for shape alone."""
+    """An import request's body and store header, checked for shape alone; `token` is the caller's, if it sent one."""
 
     method: str
     options: Mapping[str, object]
     stores: tuple[str, ...] = ()
+    store_header: str | None = None
     all_stores: bool = False
+    all_must_succeed: bool = True
     request_id: str = ""
+    token: str | None = field(default=None, repr=False)
 
 
-async def accept(site: Site, caller: Caller, image_id: str, request: ImportRequest) -> Import:
-    """`POST /v2/images/{id}/import`. Order of checks: images-api, "Precedence of checks".
+async def accept(site: Site, caller: Caller, image_id: str, request: ImportRequest) -> Import | None:
+    """None where there is nothing to do: the image is in all the stores it shall be copied to.
 
-    Raises BadRequest, NotFound, Forbidden, Conflict, PolicyRefused.
+    `POST /v2/images/{id}/import`. Order of checks: images-api, "Precedence of checks".
+
+    Raises BadRequest, NotFound, Forbidden, Conflict, PolicyRefused, OverQuota.
     """
     method = known_method(site, request.method)
     async with site.catalog.read() as tx:
         image = await visible(tx, caller, image_id)
         check_ready(image, method)
         image = await writable(tx, caller, image_id)
-        verdict = await staged_verdict(tx, image) if method.move is Move.IMPORT_STAGED else None
-    store = choose_store(site, request)
-    source = method.read(request.options)
-    values = {**who(caller), **about(image), **source.facts, "request.stores": (store,)}
+        check_idle(image)
+        verdict = await known_verdict(tx, image, method)
+    stores = choose_stores(
+        site,
+        image,
+        named=request.stores,
+        header=request.store_header,
+        every=request.all_stores,
+        copies=method.move is Move.COPY,
+    )
+    if not stores:
+        return None
+    source = _with_token(method.read(request.options), request.token)
+    values = {**who(caller), **about(image), **source.facts, "request.stores": stores}
     if verdict is not None:
         values |= seen(verdict)
     judgement = await judge(site, method.name, values, image_id=image_id, final=verdict is not None)
-    return await _begin(site, caller, image, _work(site, caller, image, request, source, store, judgement), judgement)
+    wanted = Wanted(request.method, ImportType.IMPORT, stores, request.all_must_succeed, request.request_id)
+    return await begin(site, caller, image, wanted, source, judgement)
 
 
-async def _begin(site: Site, caller: Caller, image: Image, work: Import, judgement: Judgement) -> Import:
-    """The status moves, the decision is kept and the work is queued: together, or not at all."""
+def _with_token(source: SourceRequest, token: str | None) -> SourceRequest:
+    """A token is replayed only where a method asks for it; sealed like the rest of the secret, it ends with it."""
+    if token is None or not source.with_token:
+        return source
+    return replace(source, secret={**source.secret, "token": token})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an import shall be, once everything about its request is settled."""
+
+    method: str
+    type: ImportType
+    stores: tuple[str, ...]
+    all_must_succeed: bool
+    request_id: str
+
+
+async def begin(
+    site: Site, caller: Caller, image: Image, wanted: Wanted, source: SourceRequest, judgement: Judgement
+) -> Import:
+    """The status moves, the decision is kept and the work is queued: together, or not at all. Raises Conflict."""
+    work = _work(site, caller, image, wanted, source, judgement)
+    move = site.methods[work.method].move
     async with site.catalog.begin() as tx:
-        await tx.move_image(image.id, site.methods[work.method].move, now=work.created_at)
+        await tx.move_image(image.id, move, now=work.created_at)
+        if move is Move.IMPORT_SOURCE:
+            await doom(tx, await tx.blobs(image.id))
         await tx.add_import(work)
+        asked = {Counted.IMPORTS: 1, Counted.SIZE: 0}
+        await hold(tx, image.owner, judgement.decision.plan.quotas, asked, coming=_coming(image, wanted, move))
         await remember(tx, judgement, image.id)
         await site.jobs.enqueue(tx, work.id, caller.project_id)
     return work
 
 
+def _coming(image: Image, wanted: Wanted, move: Move) -> int:
+    """Bytes that will be charged for sure. Of a source nobody has asked yet that is one: a full project is told now."""
+    return (image.size or 0) * len(wanted.stores) if move is Move.COPY else int(move is Move.IMPORT_SOURCE)
+
+
 def _work(
-    site: Site,
-    caller: Caller,
-    image: Image,
-    request: ImportRequest,
-    source: SourceRequest,
-    store: str,
-    judgement: Judgement,
+    site: Site, caller: Caller, image: Image, wanted: Wanted, source: SourceRequest, judgement: Judgement
 ) -> Import:
     now = site.clock.now()
     return Import(
@@ -75,20 +119,25 @@ def _work(
         image_id=image.id,
         owner=image.owner,
         user_id=caller.user_id,
-        method=request.method,
+        method=wanted.method,
+        type=wanted.type,
         request=dict(source.shown),
         sealed=site.seal.close(source.secret) if source.secret else None,
         facts=judgement.facts,
-        store=store,
+        stores=wanted.stores,
+        stores_left=wanted.stores,
+        all_must_succeed=wanted.all_must_succeed,
         decision_id=judgement.id,
         revision=judgement.decision.revision,
         created_at=now,
         updated_at=now,
-        request_id=request.request_id,
+        request_id=wanted.request_id,
     )
 
 
-def read_request(body: Mapping[str, Any], store_header: str | None, request_id: str) -> ImportRequest:
+def read_request(
+    body: Mapping[str, Any], store_header: str | None, request_id: str, token: str | None = None
+) -> ImportRequest:
     """Check the shape of an import request's body. Raises BadRequest that names the key."""
     method = body.get("method")
     if not isinstance(method, dict):
@@ -99,13 +148,16 @@ def read_request(body: Mapping[str, Any], store_header: str | None, request_id: 
     for key in ("all_stores", "all_stores_must_succeed"):
         if not isinstance(body.get(key, False), bool):
             _bad(f"'{key}' must be true or false")
-    stores = _stores(body)
-    all_stores = body.get("all_stores", False)
-    if sum((bool(stores), all_stores, store_header is not None)) > 1:
-        _bad("'stores', 'all_stores' and the header X-Image-Meta-Store exclude each other", "Send one of them.")
-    if store_header is not None:
-        stores = (store_header,)
-    return ImportRequest(method=name, options=method, stores=stores, all_stores=all_stores, request_id=request_id)
+    return ImportRequest(
+        method=name,
+        options=method,
+        stores=_stores(body),
+        store_header=store_header,
+        all_stores=body.get("all_stores", False),
+        all_must_succeed=body.get("all_stores_must_succeed", True),
+        request_id=request_id,
+        token=token,
+    )
 
 
 def _stores(body: Mapping[str, Any]) -> tuple[str, ...]:
@@ -144,29 +196,40 @@ def check_ready(image: Image, method: Method) -> None:
                 remedy="Send its data with PUT /v2/images/{id}/stage first.",
                 code="status-conflict",
             )
-        target(image.status, method.move)
-    for field in ("container_format", "disk_format"):
-        if getattr(image, field) is None:
+        if method.move is Move.COPY:
             raise Conflict(
-                f"'{field}' needs to be set before import",
-                remedy=f"Set '{field}' with PATCH /v2/images/{{id}}, then import.",
+                f"Only images with status active can be targeted for copying: '{method.name}' needs one.",
+                remedy=f"This image is {image.status}; import its data first.",
+                code="status-conflict",
+            )
+        target(image.status, method.move)
+    for name in ("container_format", "disk_format"):
+        if getattr(image, name) is None:
+            raise Conflict(
+                f"'{name}' needs to be set before import",
+                remedy=f"Set '{name}' with PATCH /v2/images/{{id}}, then import.",
                 code="formats-unset",
             )
 
 
-def choose_store(site: Site, request: ImportRequest) -> str:
-    """The one store to import into. Raises Conflict for unknown names, as Glance does."""
-    wanted = tuple(site.stores) if request.all_stores else request.stores or (site.default_store,)
-    for name in wanted:
-        if name not in site.stores:
-            raise Conflict(
-                f"Store for identifier {name} not found",
-                remedy=f"Stores here: {', '.join(site.stores)}.",
-                code="unknown-store",
-            )
-    if len(wanted) > 1:
-        _bad("this site imports into one store at a time", f"Name one of: {', '.join(site.stores)}.")
-    return wanted[0]
+def check_idle(image: Image) -> None:
+    """Raises Conflict while another import of the image is open."""
+    if image.import_id is not None:
+        raise Conflict(
+            f"Image {image.id} has an active task.",
+            remedy="Wait for it to end (see the image's tasks), or delete the image.",
+            code="import-active",
+        )
+
+
+async def known_verdict(tx: Transaction, image: Image, method: Method) -> Verdict | None:
+    """What is known of the bytes already. Raises Conflict while they still arrive."""
+    if method.move is Move.IMPORT_STAGED:
+        return await staged_verdict(tx, image)
+    if method.move is Move.COPY:
+        verdicts = [blob.verdict for blob in await tx.locations(image.id) if blob.verdict is not None]
+        return verdict_from_json(verdicts[0]) if verdicts else None
+    return None
 
 
 async def staged_verdict(tx: Transaction, image: Image) -> Verdict:
@@ -188,20 +251,6 @@ async def tasks(site: Site, caller: Caller, image_id: str) -> list[Import]:
         if not caller.is_admin and image.owner != caller.project_id:
             return []
         return list(await tx.imports(image_id))
-
-
-async def all_tasks(site: Site) -> list[Import]:
-    """The open imports of every project."""
-    async with site.catalog.read() as tx:
-        return list(await tx.open_imports())
-
-
-async def task(site: Site, caller: Caller, import_id: str) -> Import:
-    async with site.catalog.read() as tx:
-        work = await tx.import_(import_id)
-    if work is None or not (caller.is_admin or work.owner == caller.project_id):
-        raise NotFound(f"No task found with ID {import_id}")
-    return work
 
 
 def worker_facts(work: Import) -> FactValues:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from gateway.model.errors import Conflict, NotFound, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, Status
 from gateway.model.imports import Import, ImportMove
 from gateway.ports import Transaction
-from gateway.service.images import doom
+from gateway.service.images import doom, unkept
 from gateway.service.site import Site
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ async def sweep(site: Site) -> Swept:
     await _doom_dead_writers(site)
     for status, back in RECEPTIONS.items():
         swept.images += await _each(site, status, now, partial(_settle, site, back))
-    swept.images += await _each(site, Status.UPLOADING, now - site.limits.staged_after, _unstage)
+    swept.images += await _each(site, Status.UPLOADING, now - site.limits.staged_after, partial(_unstage, site))
     swept.images += await _each(site, Status.QUEUED, now - site.limits.abandoned_after, _expire)
     swept.blobs += await _remove_doomed(site)
     return swept
@@ -74,10 +74,8 @@ async def _each(
     site: Site, status: Status, before: datetime, act: Callable[[Transaction, Image], Awaitable[bool]]
 ) -> int:
     """Act on every image that stays in `status` since `before` without an open import; each in its own transaction."""
-    async with site.catalog.read() as tx:
-        images: Sequence[Image] = await tx.abandoned_images(status, before, PAGE)
     done = 0
-    for image in images:
+    async for image in _abandoned(site, status, before):
         try:
             async with site.catalog.begin() as tx:
                 done += await act(tx, image)
@@ -86,24 +84,42 @@ async def _each(
     return done
 
 
+async def _abandoned(site: Site, status: Status, before: datetime) -> AsyncIterator[Image]:
+    """Page by page to the end: those that are right to stay must not hide the others."""
+    last: Image | None = None
+    while True:
+        async with site.catalog.read() as tx:
+            page: Sequence[Image] = await tx.abandoned_images(status, before, PAGE, last)
+        if not page:
+            return
+        for image in page:
+            yield image
+        last = page[-1]
+
+
 async def _settle(site: Site, back: Move, tx: Transaction, image: Image) -> bool:
-    """A reception or import whose process died goes back to queued. Live ones have a blob: being written, or staged."""
-    alive = {BlobState.WRITING} if back is Move.UNSAVE else {BlobState.WRITING, BlobState.STAGED}
+    """A reception or import that nobody carries on goes back to queued. Bytes that are staged wait for their import."""
     blobs = await tx.blobs(image.id)
-    if back is not Move.FAIL and any(blob.state in alive for blob in blobs):
-        return False
-    if back is Move.UNSAVE and any(blob.id in site.writing for blob in blobs):
+    staged = back is Move.UNSTAGE and any(blob.state is BlobState.STAGED for blob in blobs)
+    if staged or _written(site, blobs):
         return False
     await tx.move_image(image.id, back, now=site.clock.now())
     await doom(tx, blobs)
     return True
 
 
-async def _unstage(tx: Transaction, image: Image) -> bool:
+async def _unstage(site: Site, tx: Transaction, image: Image) -> bool:
     """Staged bytes nobody imported in time: the record stays, the bytes go."""
+    blobs = await tx.blobs(image.id)
+    if _written(site, blobs):
+        return False
     await tx.move_image(image.id, Move.UNSTAGE, now=image.updated_at)
-    await doom(tx, await tx.blobs(image.id))
+    await doom(tx, blobs)
     return True
+
+
+def _written(site: Site, blobs: Sequence[Blob]) -> bool:
+    return any(blob.id in site.writing for blob in blobs)
 
 
 async def _expire(tx: Transaction, image: Image) -> bool:
@@ -116,10 +132,10 @@ async def _expire(tx: Transaction, image: Image) -> bool:
 
 
 async def _doom_dead_writers(site: Site) -> None:
-    """Intent rows of processes that are gone, and bytes of images that are gone."""
+    """Intent rows nobody writes under any more, and bytes of images that are gone."""
     async with site.catalog.begin() as tx:
-        dead: Sequence[Blob] = await tx.writing_blobs(site.writer)
-        await doom(tx, [*dead, *[b for b in await tx.staged_without_image() if b.id not in site.writing]])
+        found = [*await tx.writing_blobs(), *await tx.staged_without_image()]
+        await doom(tx, list({blob.id: blob for blob in found if blob.id not in site.writing}.values()))
 
 
 async def _end_lost_imports(site: Site, now: datetime) -> int:
@@ -142,6 +158,7 @@ async def _end_lost(site: Site, work: Import, now: datetime) -> None:
     try:
         async with site.catalog.begin() as tx:
             await tx.move_import(work.id, ImportMove.FAIL, attempt=None, now=now, values=values)
+            await doom(tx, [b for b in await unkept(tx, work.image_id) if b.id not in site.writing])
     except Refusal:
         return  # it has ended meanwhile
 
@@ -149,13 +166,15 @@ async def _end_lost(site: Site, work: Import, now: datetime) -> None:
 async def _remove_doomed(site: Site) -> int:
     """Remove bytes, then forget the row: a crash between the two only repeats the removal."""
     removed = 0
+    last: Blob | None = None
     while True:
         async with site.catalog.read() as tx:
-            doomed = [blob for blob in await tx.doomed_blobs(PAGE + len(site.writing)) if blob.id not in site.writing]
-        for blob in doomed:
-            removed += await _remove(site, blob)
-        if len(doomed) < PAGE:
+            page: Sequence[Blob] = await tx.doomed_blobs(PAGE, last)
+        if not page:
             return removed
+        for blob in page:
+            removed += blob.id not in site.writing and await _remove(site, blob)
+        last = page[-1]
 
 
 async def _remove(site: Site, blob: Blob) -> bool:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gateway.model.caller import Caller
-from gateway.model.errors import BrokenUpload, Gone, Refusal
+from gateway.model.errors import BadRequest, BrokenUpload, Gone, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, require_formats, target
+from gateway.model.usage import Counted
 from gateway.service.delivery import Delivery, Written, beside, deliver, discard, new_blob
-from gateway.service.images import activation, writable
+from gateway.service.images import activation, doom, writable
 from gateway.service.ingest import Ring
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
 from gateway.service.site import Site
+from gateway.service.usage import charge, hold, meter
 from gateway.stages.pipeline import Declared, Pipeline, Tools
 
 UPLOAD = "glance-direct"
@@ -51,7 +53,8 @@ async def receive(
 ) -> None:
     """Judge and write the bytes of one request. On any failure the image is queued again, with nothing kept.
 
-    Raises NotFound, Forbidden, Conflict, PolicyRefused, ContentRefused, OverLimit, BrokenUpload, Unavailable, Gone.
+    Raises NotFound, Forbidden, Conflict, PolicyRefused, ContentRefused, OverLimit, OverQuota, BrokenUpload,
+    Unavailable, Gone.
     """
     async with site.catalog.read() as tx:
         image = await writable(tx, caller, image_id)
@@ -59,18 +62,32 @@ async def receive(
     values = _known(site, caller, image, upload, store)
     judgement = await judge(site, UPLOAD, values, image_id=image_id)
     blob = new_blob(site, image_id, store or site.default_store)
-    async with site.catalog.begin() as tx:
-        await tx.move_image(image_id, way.begin, now=site.clock.now())
-        await tx.add_blob(blob)
-        await remember(tx, judgement, image_id)
-    ring = Ring(site.limits.ring_blocks)
-    try:
-        async with _pouring(ring, upload, site.limits.drain):
-            written = await deliver(site, _delivery(site, image, blob, judgement), ring.blocks)
-        await _end(site, way, blob, written, values)
-    except BaseException:
-        await asyncio.shield(_back(site, blob, way))
-        raise
+    delivery = _delivery(site, image, blob, judgement, upload.size)
+    with site.writes(blob.id, delivery.progress):
+        async with site.catalog.begin() as tx:
+            await tx.move_image(image_id, way.begin, now=site.clock.now())
+            await doom(tx, await tx.blobs(image_id))
+            await tx.add_blob(blob)
+            await hold(tx, image.owner, judgement.decision.plan.quotas, {Counted.IMPORTS: 1})
+            await charge(tx, image.owner, blob, judgement.decision.plan.quotas, upload.size)
+            await remember(tx, judgement, image_id)
+        async with _undone_on_failure(site, blob, way):
+            ring = Ring(site.limits.ring_blocks)
+            async with _pouring(ring, upload, site.limits.drain):
+                written = await deliver(site, delivery, ring.blocks, ring.close)
+            await _end(site, way, blob, written, values)
+
+
+def check_takes(site: Site, store: str) -> None:
+    """Raises BadRequest for a store nobody knows, Gone for one that only refers to bytes elsewhere."""
+    if store not in site.stores:
+        raise BadRequest(f"Store {store} is not known here.", remedy="GET /v2/info/stores lists them.")
+    if site.stores[store].read_only:
+        raise Gone(
+            "Adding images to store is disabled.",
+            remedy=f"Store {store} is read-only; name one of: {', '.join(site.taking_stores)}.",
+            code="read-only-store",
+        )
 
 
 def _check_ready(image: Image, way: Way) -> None:
@@ -84,7 +101,7 @@ def _known(site: Site, caller: Caller, image: Image, upload: Upload, store: str 
     return {**who(caller), **about(image), **claim, "request.stores": (store or site.default_store,)}
 
 
-def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement) -> Delivery:
+def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement, size: int | None) -> Delivery:
     plan = judgement.decision.plan
     pipeline = Pipeline(
         plan.stages,
@@ -93,7 +110,8 @@ def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement) -> Del
         hashes=site.hashes,
         tools=Tools(beside=beside, tick=site.clock.monotonic),
     )
-    return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline)
+    charged = meter(site, blob, image.owner, plan.quotas, size)
+    return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline, meter=charged)
 
 
 @asynccontextmanager
@@ -106,6 +124,9 @@ async def _pouring(ring: Ring, upload: Upload, drain: timedelta) -> AsyncIterato
     filling = asyncio.create_task(_fill(ring, upload))
     try:
         yield
+    except asyncio.CancelledError:
+        filling.cancel()
+        raise
     finally:
         try:
             await asyncio.wait_for(filling, drain.total_seconds())
@@ -144,14 +165,25 @@ async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactV
     judgement = await judge(site, UPLOAD, facts, image_id=blob.image_id, final=way.activates)
     now = site.clock.now()
     async with site.catalog.begin() as tx:
-        if await tx.image(blob.image_id) is None:
+        image = await tx.image(blob.image_id)
+        if image is None:
             raise Gone(f"Image {blob.image_id} was deleted while its data was uploaded.")
         await remember(tx, judgement, blob.image_id)
         await tx.move_blob(blob.id, BlobState.KEPT if way.activates else BlobState.STAGED, written.row)
+        await hold(tx, image.owner, judgement.decision.plan.quotas, {Counted.SIZE: 0})
         if way.activates:
             await tx.add_location(blob.image_id, blob.id, now=now)
             fields = activation(written.verdict, site.limits.image_hash)
             await tx.move_image(blob.image_id, Move.ACTIVATE_SAVED, now=now, values=fields)
+
+
+@asynccontextmanager
+async def _undone_on_failure(site: Site, blob: Blob, way: Way) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        await asyncio.shield(_back(site, blob, way))
+        raise
 
 
 async def _back(site: Site, blob: Blob, way: Way) -> None:
@@ -162,4 +194,3 @@ async def _back(site: Site, blob: Blob, way: Way) -> None:
             await tx.move_image(blob.image_id, way.back, now=site.clock.now())
     except Refusal:
         pass  # deleted meanwhile, or the records are away: then the reaper settles it
-    site.kick_reaper()

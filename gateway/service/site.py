@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -23,7 +24,8 @@ class Seal(Protocol):
 class Limits:
     """The site's own numbers. Times as timedelta, sizes in bytes.
 
-    `abandoned_after` is for records that stay queued, `staged_after` for staged bytes nobody imports.
+    `abandoned_after` is for records that stay queued, `staged_after` for staged bytes nobody imports. `members` is how
+    many projects an image may be shared with. The formats are those a record may have here.
     """
 
     abandoned_after: timedelta = timedelta(hours=24)
@@ -34,6 +36,9 @@ class Limits:
     retry_delay: timedelta = timedelta(seconds=2)
     image_hash: str = "sha512"
     md5: bool = True
+    members: int = 128
+    disk_formats: tuple[str, ...] = ()
+    container_formats: tuple[str, ...] = ()
     ring_blocks: int = 8
     drain: timedelta = timedelta(seconds=10)
 
@@ -72,13 +77,15 @@ class Progress:
 class Site:
     """Everything a service function may need. `writer` names this process, anew at each start.
 
-    `writing` holds the blobs this process is writing now, by id: the reaper keeps its hands off them, and the end of
-    the process tells them to fail; their imports go on after the restart.
+    `writing` holds the blobs this process is writing now, by id: the reaper keeps its hands off them and off their
+    images, and the end of the process tells them to fail; their imports go on after the restart. Images are read
+    from the store with the greatest of `weights`.
     """
 
     catalog: Catalog
     stores: Mapping[str, Store]
     default_store: str
+    weights: Mapping[str, int] = field(default_factory=dict)
     methods: Mapping[str, Method]
     stages: frozenset[str]
     policy: PolicyTrees
@@ -97,6 +104,23 @@ class Site:
             return self.stores[name]
         except KeyError:
             raise NotFound(f"Store {name} is not known here.", code="unknown-store") from None
+
+    @property
+    def taking_stores(self) -> tuple[str, ...]:
+        """The stores that take bytes."""
+        return tuple(name for name, store in self.stores.items() if not store.read_only)
+
+    @contextmanager
+    def writes(self, blob_id: str, progress: Progress) -> Iterator[None]:
+        """From before a blob's intent row until its row has moved on. What fails in between is the reaper's."""
+        self.writing[blob_id] = progress
+        try:
+            yield
+        except BaseException:
+            del self.writing[blob_id]
+            self.kick_reaper()
+            raise
+        del self.writing[blob_id]
 
     def halt(self, refusal: Refusal, blob_ids: Sequence[str] | None = None) -> None:
         """Tell these deliveries to fail at their next block; all of them without ids."""

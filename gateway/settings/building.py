@@ -46,7 +46,9 @@ def _value(hint: Any, raw: Any, folder: Path) -> Any:
     if get_origin(hint) is tuple:
         return tuple(_value(get_args(hint)[0], item, folder) for item in raw)
     if get_origin(hint) is Mapping:
-        return {name: _caller(entry, name) for name, entry in raw.items()}
+        kind = get_args(hint)[1]
+        read = _caller if kind is Caller else lambda entry, _: build(kind, entry, folder)
+        return {name: read(entry, name) for name, entry in raw.items()}
     return raw
 
 

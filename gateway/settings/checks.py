@@ -7,6 +7,18 @@ from ipaddress import ip_network
 
 from gateway.policy.problems import Problem
 from gateway.policy.reader import Node
+from gateway.settings.building import seconds
+
+LONGEST_TTL = 60.0
+
+_NEEDED = {
+    "basic": {"htpasswd": "a password file", "users": "users with a project each"},
+    "keystone": {
+        "keystone.auth_url": "the URL of Keystone",
+        "keystone.username": "a user of the gateway's own",
+        "keystone.password": "that user's password",
+    },
+}
 
 
 def check(node: Node) -> list[Problem]:
@@ -26,17 +38,54 @@ def _stores(node: Node) -> Iterator[Problem]:
         defaults += default is not None and default.value is True
         if default is not None and default.value is True and defaults > 1:
             yield default.problem("two-defaults", "another store is the default already", "only one can be")
+        yield from _elsewhere(store)
+    if stores and all(_says(store, "type", "http") for store in stores):
+        yield stores[0].problem("no-store", "no store takes bytes", "add one of type filesystem")
+
+
+def _elsewhere(store: Node) -> Iterator[Problem]:
+    """A store of type http has no folder, and nothing can be put there."""
+    if not _says(store, "type", "http"):
+        return
+    path, default = store.get("path"), store.get("default")
+    if path is not None and path.value is not None:
+        yield path.problem("no-path", "a store of type http has no folder", "leave it out")
+    if default is not None and default.value is True:
+        yield default.problem("read-only-default", "imports cannot go to a store of type http", "choose another")
+
+
+def _says(node: Node, key: str, value: str) -> bool:
+    found = node.get(key)
+    return found is not None and found.value == value
 
 
 def _identity(node: Node) -> Iterator[Problem]:
     identity = node.get("identity")
     kind = identity.get("type") if identity else None
-    if identity is None or kind is None or kind.value != "basic":
+    if identity is None or kind is None:
         return
-    for key, what in (("htpasswd", "a password file"), ("users", "users with a project each")):
-        given = identity.get(key)
+    for path, what in _NEEDED.get(str(kind.value), {}).items():
+        given = _at(identity, path)
         if given is None or not given.value:
-            yield kind.problem("incomplete-identity", f"'basic' needs {what}", f"write identity.{key}")
+            yield kind.problem("incomplete-identity", f"'{kind.value}' needs {what}", f"write identity.{path}")
+    ttl = _at(identity, "keystone.cache_ttl")
+    if ttl is not None and _seconds(ttl) > LONGEST_TTL:
+        yield ttl.problem("long-cache", "a revoked token may not count for longer than 60s", "write 60s or less")
+
+
+def _at(node: Node, path: str) -> Node | None:
+    found: Node | None = node
+    for key in path.split("."):
+        found = found.get(key) if found is not None else None
+    return found
+
+
+def _seconds(node: Node) -> float:
+    """0 for what is no duration: the schema says so already."""
+    try:
+        return seconds(str(node.value))
+    except ValueError:
+        return 0.0
 
 
 def _networks(node: Node) -> Iterator[Problem]:

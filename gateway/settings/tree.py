@@ -41,7 +41,7 @@ class ServerSettings:
     minimum_rate: Bytes = 4 << 10
     max_headers: int = 100
     max_header_size: Bytes = 32 << 10
-    shutdown_timeout: Seconds = 30.0
+    shutdown_timeout: Seconds = 20.0
 
     @property
     def is_loopback(self) -> bool:
@@ -61,13 +61,18 @@ class CatalogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """One place for image bytes. `path` of a filesystem store; None is blobs/NAME in the data folder."""
+    """One place for image bytes. `path` of a filesystem store; None is blobs/NAME in the data folder.
+
+    An `http` store holds nothing: it is where images live whose locations callers name. Images are read from the
+    store with the greatest `weight`.
+    """
 
     name: str
-    type: Literal["filesystem"] = "filesystem"
+    type: Literal["filesystem", "http"] = "filesystem"
     path: Path | None = None
     default: bool = False
     description: str = ""
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +100,46 @@ EVERYONE = Caller(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentitySettings:
-    """Who the callers are. With `none` everybody is `everyone`; with `basic` a user is a name in `htpasswd`
-    (bcrypt hashes) that `users` gives a project and roles.
+class KeystoneSettings:
+    """The cloud's Keystone, and the gateway's own user there; domains by name, `project` None for the whole system.
+
+    `public_url` is what a 401 tells clients, None is `auth_url`. `cache_ttl` is how long a checked token counts, and
+    so how long after its revocation it may; `timeout` is for one call of Keystone.
     """
 
-    type: Literal["none", "basic"] = "none"
+    auth_url: str | None = None
+    public_url: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    user_domain: str = "Default"
+    project: str | None = "service"
+    project_domain: str = "Default"
+    service_token_roles: tuple[str, ...] = ("service",)
+    service_token_roles_required: bool = True
+    cache_ttl: Seconds = 60.0
+    timeout: Seconds = 10.0
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Who the callers are. With `none` everybody is `everyone`; with `basic` a user is a name in `htpasswd`
+    (bcrypt hashes) that `users` gives a project and roles; with `keystone` callers send tokens of `keystone`.
+    """
+
+    type: Literal["none", "basic", "keystone"] = "none"
     everyone: Caller = EVERYONE
     htpasswd: Path | None = None
     users: Mapping[str, Caller] = field(default_factory=dict)
+    keystone: KeystoneSettings = field(default_factory=KeystoneSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSettings:
-    """What image records hold. `md5` fills `checksum`, which some clients still compare."""
+    """What image records hold. `md5` fills `checksum`, which some clients still compare.
+
+    `show_locations` shows owners where their images are, and lets them change it (`locations` in PATCH).
+    """
 
     hash: Literal["sha512", "sha256"] = "sha512"
     md5: bool = True
@@ -118,6 +149,8 @@ class ImageSettings:
     container_formats: tuple[str, ...] = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
     max_properties: int = 128
     max_tags: int = 128
+    max_members: int = 128
+    show_locations: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +185,22 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetadefSettings:
+    """Metadata definitions: the keys that clients offer for images, volumes and flavors."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionSettings:
+    """Another cloud that glance-download may take images from: the URL of its image service. Callers' own tokens are
+    sent there, so both clouds have to trust the same Keystone.
+    """
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -170,6 +219,8 @@ class Settings:
     images: ImageSettings = field(default_factory=ImageSettings)
     imports: ImportSettings = field(default_factory=ImportSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
+    regions: Mapping[str, RegionSettings] = field(default_factory=dict)
+    metadefs: MetadefSettings = field(default_factory=MetadefSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -191,8 +242,9 @@ class Settings:
 
     @property
     def default_store(self) -> StoreSettings:
-        """The store that says so, else the first."""
-        return next((store for store in self.stores if store.default), self.stores[0])
+        """The store that says so, else the first that takes bytes."""
+        takers = [store for store in self.stores if store.type != "http"]
+        return next((store for store in takers if store.default), takers[0])
 
     def folder_of(self, store: StoreSettings) -> Path:
         """Where a filesystem store keeps its blobs."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from gateway.ports import Store
 from gateway.stores.filesystem import FilesystemStore
+from gateway.stores.http import HttpStore
+from gateway.stores.place import Place
 
-STORES: Mapping[str, Callable[[str, Path], Store]] = {
-    "filesystem": FilesystemStore,
+__all__ = ["STORES", "Place"]
+
+STORES: Mapping[str, Callable[[Place], Store]] = {
+    "filesystem": lambda place: FilesystemStore(place.name, place.folder),
+    "http": HttpStore,
 }
-"""Kind of store -> how it is opened: its name and its place (a folder)."""
+"""Kind of store -> how it is opened."""

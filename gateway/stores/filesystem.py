@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.ports import Block
+from gateway.ports import BLOCK_SIZE, Block
 from gateway.stores.faults import absent, said
 from gateway.stores.part import Part, part_name
 from gateway.stores.reading import Reading
@@ -25,6 +25,9 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class FilesystemStore:
     """`gateway.ports.Store`. Keys are lower-case UUIDs; any other key is NotFound."""
 
+    kind = "file"
+    read_only = False
+
     def __init__(self, name: str, folder: str | Path, *, unnamed: bool = True) -> None:
         """`unnamed=False` writes hidden part files even where O_TMPFILE works. Raises Unavailable."""
         self.name = name
@@ -32,6 +35,13 @@ class FilesystemStore:
         self._unnamed = unnamed and Path("/proc/self/fd").is_dir()
         with said(name):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        return {"data_dir": str(self._root), "chunk_size": BLOCK_SIZE, "thin_provisioning": False}
+
+    def url(self, key: str) -> str:
+        return f"file://{self._root.absolute()}/{check_key(key)[:2]}/{key[2:4]}/{key}"
 
     def put(self, key: str, blocks: Iterable[Block]) -> int:
         check_key(key)

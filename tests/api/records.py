@@ -27,7 +27,7 @@ def work(**values: Any) -> Import:
         "user_id": "u1",
         "method": "web-download",
         "request": {"uri": "https://host/path"},
-        "store": "local",
+        "stores": ("local",),
         "decision_id": "d1",
         "revision": "sha256:0",
         "created_at": NOW,

@@ -136,11 +136,11 @@ def test_a_long_request_id_is_431_and_the_answer_has_one_all_the_same(port: int)
 
 @pytest.mark.parametrize("version", ["v2", *VERSIONS])
 def test_every_advertised_version_leads_to_the_same_place(port: int, version: str) -> None:
-    answer = get(port, f"/{version}/images/")
-    assert json.loads(answer.body)["path"] == "/v2/images"
+    answer = get(port, f"/{version}/images/x/")
+    assert json.loads(answer.body)["path"] == "/v2/images/x"
 
 
-@pytest.mark.parametrize("path", ["/v9/images", "/v2.14/images", "/v2.99", "/v1/images", "/v2.17/images"])
+@pytest.mark.parametrize("path", ["/v9/images", "/v2.14/images", "/v2.99", "/v1/images", "/v2.18/images"])
 def test_an_unknown_version_is_300_with_the_versions(port: int, path: str) -> None:
     answer = get(port, path)
     assert answer.status == 300
@@ -156,10 +156,15 @@ def test_a_version_may_be_named_in_accept(port: int) -> None:
     assert get(port, "/healthcheck").status == 200
 
 
-@pytest.mark.parametrize("path", ["/v2", "/v2/", "/v2/images", "/v2/images/"])
+@pytest.mark.parametrize("path", ["/v2", "/v2/", "/v2/images", "/v2/images/x/"])
 def test_one_trailing_slash_makes_no_difference(port: int, path: str) -> None:
     assert get(port, path).status == 200
     assert get(port, path + "//").status == 404
+
+
+def test_an_empty_image_id_is_not_the_list(port: int) -> None:
+    assert get(port, "/v2/images/").status == 404
+    assert get(port, "/v2/images/", verb="DELETE").status == 404
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ AT = datetime(2026, 11, 22, 8, 50, 42, tzinfo=UTC)
         ("protected=True", ("protected", "eq", (True,))),
         ("size_min=5", ("size", "gte", (5,))),
         ("size_max=0", ("size", "lte", (0,))),
+        ("virtual_size_min=5", ("virtual_size", "gte", (5,))),
+        ("min_ram_max=7", ("min_ram", "lte", (7,))),
         ("min_ram=512", ("min_ram", "eq", (512,))),
         ("checksum=abc", ("checksum", "eq", ("abc",))),
         ("os_hash_value=abc", ("os_hash_value", "eq", ("abc",))),
@@ -77,7 +79,7 @@ def test_filters(query: str, filtered: tuple[str, str, tuple[Any, ...]]) -> None
 def test_filters_add_up() -> None:
     found = parsed("name=a&size_min=1&size_max=9&tag=x&tag=y&os_hidden=true&member_status=all&limit=3")
     assert [item.operator for item in found.filters] == ["eq", "gte", "lte"]
-    assert (found.tags, found.hidden, found.limit) == (("x", "y"), True, 3)
+    assert (found.tags, found.hidden, found.limit, found.member_status) == (("x", "y"), True, 3, "all")
     assert Filter(field="name", operator="eq", values=("a",)) in found.filters
 
 
@@ -136,6 +138,7 @@ def test_sorting_is_total(query: str, sort: list[tuple[str, bool]]) -> None:
         ("sort=", "sort_key"),
         ("tag=" + "a" * 256, "tag"),
         ("tag=", "tag"),
+        ("changes-since=2026-11-22", "changes-since"),
         ("a" * 256 + "=1", "a" * 60),
     ],
 )

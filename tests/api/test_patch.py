@@ -91,7 +91,7 @@ def test_changes_build_on_each_other_and_the_image_stays() -> None:
         (op("add", "/free", 5), BadRequest),
         (op("add", "/free", None), BadRequest),
         (op("add", "/tags/-", "x"), BadRequest),
-        (op("add", "/locations/-", {}), BadRequest),
+        (op("add", "/locations/-", {}), Forbidden),
         (op("add", "/", "x"), BadRequest),
         (op("add", "", "x"), BadRequest),
         (op("add", "name", "x"), BadRequest),

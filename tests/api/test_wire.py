@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api.versions import canonical_path, versions_document
-from gateway.api.wire import image_json, images_json, task_json, tasks_json
+from gateway.api.wire import image_json, image_task_json, images_json, task_json, tasks_json
 from gateway.model.imports import ImportStatus
 from tests.api.records import ID, image, work
 
@@ -103,7 +103,15 @@ def test_a_task_is_glances_with_progress_stages_and_the_reason() -> None:
 
 
 def test_nothing_sealed_is_shown() -> None:
-    assert "secret" not in json.dumps(tasks_json([work()]))
+    assert "secret" not in json.dumps([image_task_json(work()), task_json(work())])
+
+
+def test_tasks_are_pages_with_links() -> None:
+    page = tasks_json([work()], [("owner", "a b"), ("marker", "m"), ("limit", "1")], more=True)
+    assert page["first"] == "/v2/tasks?owner=a+b&limit=1"
+    assert page["next"] == f"/v2/tasks?owner=a+b&limit=1&marker={work().id}"
+    assert page["tasks"][0]["self"] == f"/v2/tasks/{work().id}"
+    assert tasks_json([], [], more=False) == {"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
 
 
 @pytest.mark.parametrize(
@@ -128,8 +136,8 @@ def test_percent_is_whole_and_100_only_at_the_end(
 
 def test_versions_are_listed_newest_first_with_one_current() -> None:
     entries = versions_document("https://images.example")["versions"]
-    assert [entry["id"] for entry in entries][:3] == ["v2.15", "v2.13", "v2.12"]
-    assert [entry["id"] for entry in entries if entry["status"] == "CURRENT"] == ["v2.15"]
+    assert [entry["id"] for entry in entries][:3] == ["v2.17", "v2.15", "v2.13"]
+    assert [entry["id"] for entry in entries if entry["status"] == "CURRENT"] == ["v2.17"]
     assert {entry["links"][0]["href"] for entry in entries} == {"https://images.example/v2/"}
 
 

@@ -17,7 +17,7 @@ from random import Random
 from rich.console import Console
 
 from gateway.policy.quantity import parse_size
-from tests.bench import decisions, memory, requests, transfer
+from tests.bench import decisions, lists, memory, requests, transfer
 from tests.bench.meter import MIB, Others, counts_writes
 from tests.bench.report import Figure, show
 
@@ -48,6 +48,9 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "memory": lambda plan: memory.measure(plan.folder / "memory", plan.image, SIZES[:2] if plan.quick else SIZES),
     "requests": lambda plan: requests.measure(plan.folder / "requests", 1 if plan.quick else 4, plan.rounds),
     "uploads": lambda plan: requests.measure_beside_uploads(plan.folder / "uploads", plan.image, plan.rounds),
+    "lists": lambda plan: lists.measure(
+        plan.folder / "lists", lists.COUNTS[:2] if plan.quick else lists.COUNTS, 1 if plan.quick else 3
+    ),
     "decisions": lambda plan: decisions.measure(COUNTS[:2] if plan.quick else COUNTS),
 }
 

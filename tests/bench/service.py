@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench.client import Address, Client
 from tests.bench.meter import Meter
@@ -64,10 +65,13 @@ class Service:
 
 
 @contextmanager
-def served(folder: Path, *, source_port: int = 80) -> Iterator[Service]:
-    """Start the service with its records and blobs in `folder`; it may fetch from `source_port` of this machine."""
+def served(folder: Path, *, source_port: int = 80, more: Mapping[str, Any] | None = None) -> Iterator[Service]:
+    """Start the service with its records and blobs in `folder`; it may fetch from `source_port` of this machine.
+
+    `more` settings are added to those.
+    """
     blobs = folder / "blobs"
-    settings = _settings(folder, blobs, source_port)
+    settings = _settings(folder, blobs, source_port, more or {})
     command = [str(Path(sys.executable).with_name("import-gateway")), "serve", "--port", "0", "--config", str(settings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -79,9 +83,9 @@ def served(folder: Path, *, source_port: int = 80) -> Iterator[Service]:
             process.wait(timeout=PATIENCE)
 
 
-def _settings(folder: Path, blobs: Path, source_port: int) -> Path:
+def _settings(folder: Path, blobs: Path, source_port: int, more: Mapping[str, Any]) -> Path:
     policies = folder / "policies"
-    policies.mkdir(parents=True)
+    policies.mkdir(parents=True, exist_ok=True)
     (policies / "bench.yaml").write_text(POLICY)
     settings = {
         "data": str(folder / "records"),
@@ -89,6 +93,7 @@ def _settings(folder: Path, blobs: Path, source_port: int) -> Path:
         "policy": {"directory": str(policies)},
         "fetch": {"allowed_networks": ["127.0.0.0/8"], "ports": [source_port]},
         "log": {"level": "warning"},
+        **more,
     }
     path = folder / "gateway.yaml"
     path.write_text(json.dumps(settings))

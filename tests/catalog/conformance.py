@@ -13,6 +13,7 @@ import pytest
 from gateway.model.errors import BadRequest, Cancelled, Conflict, NotFound
 from gateway.model.image import BlobState, Move, Status
 from gateway.model.imports import ImportMove, ImportStatus
+from gateway.model.usage import Counted
 from gateway.ports import Catalog, Filter, ImageQuery
 from tests.catalog.made import ADMIN, ALICE, BOB, LATER, NOW, added, blob, image, played, work
 
@@ -224,7 +225,7 @@ class CatalogSuite:
                 await tx.add_location(one.id, bytes_.id, now=NOW)
                 assert list(await tx.locations(one.id)) == []
                 staged = await tx.move_blob(bytes_.id, BlobState.STAGED, {"size": 7, "verdict": {"size": 7}})
-                assert staged == replace(bytes_, state=BlobState.STAGED, size=7, verdict={"size": 7})
+                assert staged == replace(bytes_, state=BlobState.STAGED, size=7, verdict={"size": 7}, charged=7)
                 assert list(await tx.locations(one.id)) == []
                 kept = await tx.move_blob(bytes_.id, BlobState.KEPT)
                 assert list(await tx.locations(one.id)) == [kept]
@@ -269,6 +270,70 @@ class CatalogSuite:
                 await tx.drop_blob(bytes_.id)
                 assert await tx.blob(bytes_.id) is None
                 assert list(await tx.keys("local")) == []
+
+        played(place, scene)
+
+    def test_a_blob_is_charged_from_its_first_byte_until_it_is_doomed(self, place: Path) -> None:
+        one = image()
+        first, second = blob(one), blob(one, key="k2")
+
+        async def scene(catalog: Catalog) -> None:
+            await added(catalog, one)
+
+            async def counted() -> tuple[int, int]:
+                async with catalog.read() as tx:
+                    return await tx.used("alice", Counted.SIZE), await tx.used("alice", Counted.UNFINISHED)
+
+            async with catalog.begin() as tx:
+                for charged in (first, second):
+                    await tx.add_blob(charged)
+                    await tx.charge(charged.id, 10)
+                await tx.charge(first.id, 4)
+                assert await tx.used("alice", Counted.SIZE, lock=True) == 14
+            assert await counted() == (14, 14)
+            async with catalog.begin() as tx:
+                kept = await tx.move_blob(first.id, BlobState.KEPT, {"size": 9})
+                assert (kept.charged, kept) == (9, await tx.blob(first.id))
+                await tx.move_blob(second.id, BlobState.DOOMED)
+                await tx.charge(second.id, 100)
+                await tx.charge(first.id, 100)
+            assert await counted() == (9, 0)
+            async with catalog.read() as tx:
+                assert await tx.used("bob", Counted.SIZE) == await tx.used(None, Counted.SIZE) == 0
+
+        played(place, scene)
+
+    def test_what_is_charged_follows_the_owner(self, place: Path) -> None:
+        one, nobodys = image(), image(owner=None)
+
+        async def scene(catalog: Catalog) -> None:
+            await added(catalog, one, nobodys)
+            async with catalog.begin() as tx:
+                for charged in (one, nobodys):
+                    await tx.add_blob(blob(charged, state=BlobState.KEPT, size=5, key=charged.id))
+                await tx.change_image(one.id, {"owner": "bob"}, now=LATER)
+            async with catalog.read() as tx:
+                used = [await tx.used(project, Counted.SIZE) for project in ("alice", "bob", None)]
+                assert used == [0, 5, 5]
+                assert await tx.used("bob", Counted.IMAGES) == await tx.used(None, Counted.IMAGES) == 1
+
+        played(place, scene)
+
+    def test_images_and_imports_are_counted_where_they_are(self, place: Path) -> None:
+        _, staged, copied, gone = images = [image() for _ in range(4)]
+
+        async def scene(catalog: Catalog) -> None:
+            await added(catalog, *images, image(owner="bob"))
+            async with catalog.begin() as tx:
+                await tx.move_image(staged.id, Move.STAGE, now=LATER)
+                await tx.add_import(work(staged))
+                await tx.add_import(work(copied))
+                await tx.move_image(gone.id, Move.STAGE, now=LATER)
+                await tx.move_image(gone.id, Move.DELETE, now=LATER)
+            async with catalog.read() as tx:
+                assert await tx.used("alice", Counted.IMAGES) == 3
+                assert await tx.used("alice", Counted.IMPORTS) == 2
+                assert await tx.used("bob", Counted.IMPORTS) == 0
 
         played(place, scene)
 
@@ -437,7 +502,8 @@ class CatalogSuite:
             assert await names(ImageQuery(caller=BOB)) == {"shared", "private", "public", "community"}
             assert await names(ImageQuery(caller=ALICE, filters=(asks,))) == {"public", "community"}
             assert await names(ImageQuery(caller=ALICE, hidden=True)) == {"hidden"}
-            assert await names(ImageQuery(caller=ADMIN)) == {"mine", "shared", "private", "public", "community"}
+            assert await names(ImageQuery(caller=ADMIN)) == {"mine", "shared", "private", "public"}
+            assert await names(ImageQuery(caller=ADMIN, filters=(asks,))) == {"public", "community"}
 
         played(place, scene)
 

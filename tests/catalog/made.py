@@ -34,7 +34,7 @@ def blob(owner: Image, **values: Any) -> Blob:
 
 def work(owner: Image, **values: Any) -> Import:
     given = {"id": str(uuid4()), "image_id": owner.id, "owner": "alice", "user_id": "a", "method": "web-download"}
-    given |= {"store": "local", "decision_id": "d1", "revision": "sha256:1", "created_at": NOW, "updated_at": NOW}
+    given |= {"stores": ("local",), "decision_id": "d1", "revision": "sha256:1", "created_at": NOW, "updated_at": NOW}
     return Import(**(given | values))
 
 

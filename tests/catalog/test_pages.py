@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cmp_to_key
 from pathlib import Path
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from gateway.catalog import open_catalog
 from gateway.model.caller import Caller
 from gateway.model.image import Image
+from gateway.model.member import MemberStatus
 from gateway.ports import Filter, ImageQuery, Transaction
 from tests.catalog.made import ADMIN, ALICE, BOB, NOW, added, image
+from tests.catalog.members_suite import member, shared
 
 FIELDS = ("name", "size", "min_disk", "protected", "created_at", "visibility", "disk_format", "owner", "status")
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -50,6 +53,12 @@ def collection() -> list[Image]:
 
 
 IMAGES = collection()
+MEMBERSHIPS = {
+    (one.id, project): tuple(MemberStatus)[n % 3]
+    for n, one in enumerate(IMAGES)
+    for project in ("bob", "carol", "nobody")
+    if (n + len(project)) % 2
+}
 
 
 def values_of(field: str) -> st.SearchStrategy[Any]:
@@ -75,13 +84,18 @@ queries = st.builds(
     sort=st.builds(lambda keys, descending: (*keys, ("id", descending)), sorts, st.booleans()),
     limit=st.integers(1, 9),
     hidden=st.booleans(),
+    member_status=st.sampled_from([*map(str, MemberStatus), "all"]),
 )
 
 
 def modelled(query: ImageQuery) -> list[Image]:
     def sees(one: Image) -> bool:
-        if query.caller.is_admin or one.owner == query.caller.project_id or one.visibility == "public":
+        if one.owner == query.caller.project_id or one.visibility == "public":
             return True
+        if query.caller.is_admin and one.visibility != "community":
+            return True
+        if one.visibility == "shared" and (status := MEMBERSHIPS.get((one.id, query.caller.project_id))):
+            return query.member_status in (status, "all")
         return one.visibility == "community" and any(
             item.field == "visibility" and item.operator in ("eq", "in") and "community" in item.values
             for item in query.filters
@@ -115,10 +129,7 @@ async def walked(tx: Transaction, query: ImageQuery) -> list[Image]:
         assert len(page) <= query.limit
         found += page
         assert len(found) <= COUNT
-        query = ImageQuery(
-            caller=query.caller, filters=query.filters, tags=query.tags, sort=query.sort, limit=query.limit,
-            hidden=query.hidden, marker=page[-1].id,
-        )  # fmt: skip
+        query = replace(query, marker=page[-1].id)
     return found
 
 
@@ -129,6 +140,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ImageQue
         opened = open_catalog(Path(tmp_path_factory.mktemp("pages")) / "r.sqlite")
         catalog = runner.run(opened.__aenter__())
         runner.run(added(catalog, *IMAGES))
+        runner.run(shared(catalog, *(member(*key, status=status) for key, status in MEMBERSHIPS.items())))
 
         async def walk(query: ImageQuery) -> list[Image]:
             async with catalog.read() as tx:

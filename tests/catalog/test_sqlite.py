@@ -19,9 +19,10 @@ from gateway.model.errors import BadRequest, Unavailable
 from gateway.ports import Catalog
 from tests.catalog.conformance import CatalogSuite
 from tests.catalog.made import added, image, played
+from tests.catalog.members_suite import MembersSuite
 
 
-class TestSqlite(CatalogSuite):
+class TestSqlite(CatalogSuite, MembersSuite):
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
         return tmp_path / "records.sqlite"

@@ -58,7 +58,7 @@ def test_an_administrator_lists_open_tasks_and_a_user_is_told_where_his_are(site
     assert isinstance(answer(site, "image", "task", "list", cloud="admin"), list)
     refused = openstack(site, "image", "task", "list")
     assert refused.returncode == 1
-    assert "GET /v2/images/{id}/tasks lists yours" in refused.stderr
+    assert "GET /v2/images/{id}/tasks lists an image's own" in refused.stderr
 
 
 def test_records_are_listed_shown_changed_and_deleted(site: Site, gold: User) -> None:

@@ -23,6 +23,7 @@ GOLD = Caller(
     user_name="gold", roles=("member", "image-publisher"),
 )  # fmt: skip
 USERS = {"gold": GOLD}
+SHOW = {"method": "GET", "path": "/v2/images"}
 
 
 class Clock:
@@ -64,7 +65,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def identified(identity: BasicIdentity, *headers: dict[str, str]) -> Caller:
     async def one_after_the_other() -> Caller:
-        return [await identity.identify(each) for each in headers][-1]
+        return [await identity.identify(each, **SHOW) for each in headers][-1]
 
     return asyncio.run(one_after_the_other())
 
@@ -129,11 +130,19 @@ def test_a_right_password_is_checked_once_a_minute(htpasswd: Path, checks: list[
     assert len(checks) == 2
 
 
+def test_a_wrong_password_costs_a_check_each_time(htpasswd: Path, checks: list[bytes]) -> None:
+    identity = BasicIdentity(htpasswd, USERS)
+    for _ in range(2):
+        with pytest.raises(NotAuthenticated):
+            identified(identity, basic("gold", "wrong"))
+    assert len(checks) == 2
+
+
 def test_requests_that_arrive_together_share_one_check(htpasswd: Path, checks: list[bytes]) -> None:
     identity = BasicIdentity(htpasswd, USERS)
 
     async def together() -> list[Caller]:
-        return await asyncio.gather(*(identity.identify(basic("gold", "demo:with colon")) for _ in range(50)))
+        return await asyncio.gather(*(identity.identify(basic("gold", "demo:with colon"), **SHOW) for _ in range(50)))
 
     assert Counter(caller.user_id for caller in asyncio.run(together())) == {"gold": 50}
     assert len(checks) == 1
@@ -143,7 +152,7 @@ def test_a_caller_that_goes_away_takes_nobody_along(htpasswd: Path) -> None:
     identity = BasicIdentity(htpasswd, USERS)
 
     async def scene() -> Caller:
-        tasks = [asyncio.create_task(identity.identify(basic("gold", "demo:with colon"))) for _ in range(2)]
+        tasks = [asyncio.create_task(identity.identify(basic("gold", "demo:with colon"), **SHOW)) for _ in range(2)]
         await asyncio.sleep(0)
         tasks[0].cancel()
         return await tasks[1]
@@ -187,7 +196,7 @@ def test_the_loop_stays_free_while_bcrypt_works(tmp_path: Path) -> None:
     identity = BasicIdentity(path, USERS)
 
     async def scene() -> float:
-        checking = asyncio.create_task(identity.identify(basic("gold", "demo")))
+        checking = asyncio.create_task(identity.identify(basic("gold", "demo"), **SHOW))
         longest, before = 0.0, time.perf_counter()
         while not checking.done():
             await asyncio.sleep(0)
@@ -217,15 +226,15 @@ def never(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
 
     def refuse(header: str) -> None:
         with pytest.raises(NotAuthenticated):
-            asyncio.run(identity.identify({"authorization": header}))
+            asyncio.run(identity.identify({"authorization": header}, **SHOW))
 
     return refuse
 
 
 def test_settings_choose_the_identity(htpasswd: Path) -> None:
     everyone = IDENTITIES["none"](SimpleNamespace(everyone=GOLD))
-    assert asyncio.run(everyone.identify({})) == GOLD
+    assert asyncio.run(everyone.identify({}, **SHOW)) == GOLD
     users = IDENTITIES["basic"](SimpleNamespace(htpasswd=htpasswd, users=USERS))
-    assert asyncio.run(users.identify(basic("gold", "demo:with colon"))) == GOLD
+    assert asyncio.run(users.identify(basic("gold", "demo:with colon"), **SHOW)) == GOLD
     with pytest.raises(BadRequest, match="user file"):
         IDENTITIES["basic"](SimpleNamespace(htpasswd=None, users=USERS))

@@ -16,6 +16,7 @@ from gateway.ports import BLOCK_SIZE, Store
 from gateway.stores import STORES
 from gateway.stores.filesystem import FilesystemStore
 from tests.stores.conformance import StoreSuite, key, read, refusing
+from tests.stores.places import place
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +32,7 @@ def place_of(folder: Path, name: str) -> Path:
 class TestUnnamed(StoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
-        return STORES["filesystem"]("local", tmp_path / "blobs")
+        return STORES["filesystem"](place(tmp_path / "blobs"))
 
 
 class TestPartFiles(StoreSuite):

@@ -1,0 +1,57 @@
+"""Which stores an import goes to. Refusals and their order are those of the Images API ("Import an image")."""
+
+from __future__ import annotations
+
+from gateway.model.errors import BadRequest, Conflict
+from gateway.model.image import Image
+from gateway.service.site import Site
+
+
+def choose_stores(
+    site: Site, image: Image, *, named: tuple[str, ...], header: str | None, every: bool, copies: bool
+) -> tuple[str, ...]:
+    """The stores to fill, in the order they are filled; empty for a copy that is everywhere already.
+
+    `named` are the request's own, `header` is X-Image-Meta-Store, `every` asks for all that take bytes. Raises
+    BadRequest where they exclude each other or a copy is there already, Conflict for a store that cannot be used.
+    """
+    if sum((bool(named), every, header is not None)) > 1:
+        raise BadRequest(
+            "'stores', 'all_stores' and the header X-Image-Meta-Store exclude each other.",
+            remedy="Send one of them.",
+            code="bad-import-request",
+        )
+    asked = named or ((header,) if header is not None else (site.default_store,))
+    if not every:
+        _check_usable(site, asked)
+    if copies:
+        return _missing(site, image, asked, every)
+    return site.taking_stores if every else asked
+
+
+def _check_usable(site: Site, asked: tuple[str, ...]) -> None:
+    for name in asked:
+        if name not in site.stores:
+            raise Conflict(
+                f"Store for identifier {name} not found",
+                remedy=f"Stores here: {', '.join(site.taking_stores)}.",
+                code="unknown-store",
+            )
+        if site.stores[name].read_only:
+            raise Conflict(
+                f"Store {name} is read-only; nothing can be imported into it.",
+                remedy=f"Name one of: {', '.join(site.taking_stores)}.",
+                code="read-only-store",
+            )
+
+
+def _missing(site: Site, image: Image, asked: tuple[str, ...], every: bool) -> tuple[str, ...]:
+    """Where there is no copy yet. Asking for one that is there is a mistake; asking for all is not."""
+    there = [name for name in asked if name in image.stores]
+    if there and not every:
+        raise BadRequest(
+            f"Image is already present at store '{there[0]}'",
+            remedy="Leave it out; the image's 'stores' lists where it is.",
+            code="copy-exists",
+        )
+    return tuple(name for name in (site.taking_stores if every else asked) if name not in image.stores)

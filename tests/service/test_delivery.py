@@ -1,0 +1,61 @@
+"""A delivery that is given up in the middle: its thread has ended, and nothing is left, before anybody cleans up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway.catalog import open_catalog
+from gateway.model.image import BlobState
+from gateway.ports import Block
+from gateway.service.delivery import Delivery, deliver
+from gateway.stages.pipeline import Declared, Pipeline, Tools
+from gateway.stores.filesystem import FilesystemStore
+from tests.catalog.made import added, blob, image
+
+
+class Site:
+    """What `deliver` asks of a site: the records."""
+
+    def __init__(self, catalog: Any) -> None:
+        self.catalog = catalog
+
+
+def test_a_cancelled_delivery_is_over_when_it_returns(tmp_path: Path) -> None:
+    store = FilesystemStore("local", tmp_path / "blobs")
+    waiting, woken, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def blocks() -> Iterator[Block]:
+        try:
+            yield b"x" * 1000
+            waiting.set()
+            assert woken.wait(10)
+            yield b"y" * 1000
+        finally:
+            closed.set()
+
+    async def scene() -> None:
+        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+            owner = image()
+            wanted = blob(owner)
+            await added(catalog, owner)
+            async with catalog.begin() as tx:
+                await tx.add_blob(wanted)
+            pipeline = Pipeline((), declared=Declared("raw", "bare"), max_size=None, hashes=("md5",), tools=Tools())
+            delivery = Delivery(blob=wanted, store=store, pipeline=pipeline)
+            task = asyncio.create_task(deliver(Site(catalog), delivery, blocks, woken.set))  # type: ignore[arg-type]
+            await asyncio.to_thread(waiting.wait, 10)
+            task.cancel()
+            (outcome,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(outcome, asyncio.CancelledError)
+            assert closed.is_set()
+            async with catalog.read() as tx:
+                left = await tx.blob(wanted.id)
+            assert left is not None
+            assert left.state is BlobState.DOOMED
+
+    asyncio.run(scene())
+    assert list(store.keys()) == []
