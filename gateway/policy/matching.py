@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -90,23 +89,24 @@ def selected(rule: Rule, who: Who, at: datetime) -> bool:
 
 
 def outcome(rule: Rule, who: Who, facts: Facts) -> Truth:
-    """Not selected: NO. Any condition false: NO. Else any error: ERROR. Else anything unknown: OPEN. Else YES."""
+    """Not selected: NO. Any condition false: NO. All true: YES. Else see `_doubtful`."""
     if not selected(rule, who, facts.now):
         return Truth.NO
     if not rule.when:
         return Truth.YES
     truths = [condition.program.evaluate(facts.values) for condition in rule.when]
-    return truths[0] if len(truths) == 1 else _all(truths)
+    if len(truths) == 1:
+        return truths[0]
+    return Truth.NO if Truth.NO in truths else _doubtful(truths, rule.verb)
 
 
-def _all(truths: Iterable[Truth]) -> Truth:
-    worst = Truth.YES
-    for truth in truths:
-        if truth is Truth.NO:
-            return truth
-        if truth is Truth.ERROR or (truth is Truth.OPEN and worst is Truth.YES):
-            worst = truth
-    return worst
+def _doubtful(truths: list[Truth], verb: Verb) -> Truth:
+    """An error that a condition may still turn false is no error yet: the rule stays open.
+
+    Only an `allow` is lost at once, because neither a false condition nor an error grants anything.
+    """
+    weights = (Truth.ERROR, Truth.OPEN) if verb is Verb.ALLOW else (Truth.OPEN, Truth.ERROR)
+    return next((truth for truth in weights if truth in truths), Truth.YES)
 
 
 def counts(verb: Verb, truth: Truth, *, final: bool) -> Truth:

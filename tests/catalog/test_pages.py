@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog import open_catalog
+from gateway.catalog import open_catalog, seldom
 from gateway.model.caller import Caller
 from gateway.model.image import Image
 from gateway.model.member import MemberStatus
@@ -150,10 +150,14 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ImageQue
         runner.run(opened.__aexit__(None, None, None))
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("few", [0, 5, seldom.FEW])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(query=queries)
-def test_pages_are_what_the_model_says(ask: Callable[[ImageQuery], list[Image]], query: ImageQuery) -> None:
-    assert [one.id for one in ask(query)] == [one.id for one in modelled(query)]
+def test_pages_are_what_the_model_says(ask: Callable[[ImageQuery], list[Image]], few: int, query: ImageQuery) -> None:
+    """However the pages are found: by walking, or among the few images a filter leaves."""
+    with pytest.MonkeyPatch.context() as setting:
+        setting.setattr(seldom, "FEW", few)
+        assert [one.id for one in ask(query)] == [one.id for one in modelled(query)]
 
 
 def test_a_page_of_nothing(ask: Callable[[ImageQuery], list[Image]]) -> None:

@@ -109,11 +109,20 @@ def test_a_false_condition_beats_an_error() -> None:
         assert code(tree, UPLOAD, facts(image()), final=True) == "allow"
 
 
-def test_an_error_beats_what_is_not_known() -> None:
-    error, unknown = 'request.properties["no"] == "x"', "content.size > 5"
+def test_an_error_waits_for_what_is_not_known() -> None:
+    """The unknown condition may turn false and void the rule: withholding it now would refuse what is allowed then."""
+    error, unknown = 'project.tags[0] == "gold"', "content.size > 5"
     for when in ([error, unknown], [unknown, error]):
         tree = policy(ANYTHING, rule("deny", "odd", when=when, message="No."))
-        assert code(tree, UPLOAD, facts({"request.properties": {}})) == "denied"
+        assert decide(tree, UPLOAD, facts()).refused_when == ("No.",)
+        assert code(tree, UPLOAD, facts(image(size=5)), final=True) == "allow"
+        assert code(tree, UPLOAD, facts(image(size=6)), final=True) == "denied"
+
+
+def test_an_allow_with_an_error_is_lost_at_once() -> None:
+    error, unknown = 'project.tags[0] == "gold"', "content.size > 5"
+    for when in ([error, unknown], [unknown, error]):
+        assert code(policy(rule("allow", "odd", when=when)), UPLOAD, facts()) == "not-granted"
 
 
 def test_the_order_of_rules_is_not_the_order_of_reasons() -> None:

@@ -1,0 +1,13 @@
+"""What the generator has to be told: the two media types of image patches are JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import schemathesis
+
+
+@schemathesis.serializer("application/openstack-images-v2.0-json-patch", "application/openstack-images-v2.1-json-patch")
+def as_json(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    return json.dumps(value).encode()
