@@ -249,15 +249,6 @@ def delete_fetching(service: Service, user: User, sources: Sources) -> str:
     return image
 
 
-def delete_at_once(service: Service, user: User, sources: Sources) -> str:
-    """Whatever the import has come to by then."""
-    image = user.create()
-    user.stage(image, BODY).raise_for_status()
-    user.start(image).raise_for_status()
-    delete(user, image)
-    return image
-
-
 Deletion = Callable[[Service, User, Sources], str]
 """Brings an image somewhere, and deletes it there."""
 
