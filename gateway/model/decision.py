@@ -53,8 +53,15 @@ class StageCall:
         return dict(self.options)
 
 
+class _Hashed:
+    """A place for a hash: every decision looks limits up by value many times, and a dozen fields add up."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Within:
+class Within(_Hashed):
     """One set of limits; None means unlimited. Sizes in bytes. All lists are sorted and lower case.
 
     The last three bound what a project has in all, not one import: `Quota` is their form for a plan.
@@ -72,6 +79,14 @@ class Within:
     max_images: int | None = None
     max_total_size: int | None = None
     max_active_imports: int | None = None
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash(tuple([getattr(self, name) for name in self.__slots__]))
+            object.__setattr__(self, "_hash", found)
+            return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,8 +88,12 @@ def _whole(value: object) -> int | None:
 def _texts(value: Any) -> list[str] | None:
     if isinstance(value, str):
         return None
-    texts = [text for text in map(_text, value) if text is not None]
-    return texts if len(texts) == len(value) else None
+    try:
+        # One look at all of them together: most conditions read tags or roles.
+        joined = "".join(value)
+    except TypeError:
+        return None
+    return None if _text(joined) is None else list(value)
 
 
 def _text_map(value: Any) -> dict[str, str] | None:

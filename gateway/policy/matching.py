@@ -118,8 +118,8 @@ def counts(verb: Verb, truth: Truth, *, final: bool) -> Truth:
 
 def exempting(policy: Policy, rule: Rule, who: Who, at: datetime) -> list[Exemption]:
     """The exemptions from `rule` that hold for this caller now."""
-    found = policy.exemptions.get(rule.name) if policy.exemptions else None
-    return [one for one in found or () if active(at, None, one.until) and selects(one.selector, who)]
+    found = policy.exemptions.get(rule.name, ())
+    return [one for one in found if active(at, None, one.until) and selects(one.selector, who)]
 
 
 def touch(policy: Policy, method: str, facts: Facts, *, final: bool = False) -> list[Touched]:
@@ -134,7 +134,7 @@ def _touched(policy: Policy, rule: Rule, method: str, asking: Who, facts: Facts,
     if count is Truth.NO:
         return Touched(rule, truth, count, rule.within, rule.stages)
     within, stages = rule.within, rule.stages
-    for exemption in exempting(policy, rule, asking, facts.now):
+    for exemption in exempting(policy, rule, asking, facts.now) if policy.exemptions else ():
         within = loosened(within, exemption.within)
         stages = tuple(call for call in stages if call.name not in exemption.without)
     if rule.verb is Verb.REQUIRE or rule.verb is Verb.DENY:

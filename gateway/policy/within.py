@@ -174,6 +174,7 @@ def _covers(key: str, wide: Any, narrow: Any) -> bool:
     return set(narrow) <= set(wide)
 
 
+@lru_cache(maxsize=4096)
 def quota(within: Within) -> Quota:
     """The part of `within` that bounds the whole project."""
     return Quota(**{key: getattr(within, key) for key in QUOTAS})
