@@ -19,18 +19,21 @@ from gateway.ports import Block
 from gateway.service.site import Progress, Site
 from gateway.service.usage import Meter
 from gateway.stages.pipeline import Pipeline
+from gateway.stages.stage import Wait
 from gateway.stages.verdicts import verdict_to_json
 
 _beside = ThreadPoolExecutor(max_workers=32, thread_name_prefix="hash")
 
 
-def beside(calls: Sequence[Callable[[], None]]) -> None:
-    """Run the calls at the same time and wait for all: hashing releases the GIL, so two hashes cost the time of one."""
-    started = [_beside.submit(call) for call in calls[1:]]
-    if calls:
-        calls[0]()
-    for future in started:
-        future.result()
+def beside(calls: Sequence[Callable[[], None]]) -> Wait:
+    """Start the calls at the same time: hashing releases the GIL, so two hashes and a write cost the time of one."""
+    started = [_beside.submit(call) for call in calls]
+
+    def wait() -> None:
+        for future in started:
+            future.result()
+
+    return wait
 
 
 class Taker(Protocol):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from functools import partial
 
-from gateway.stages.stage import Block, Tools
+from gateway.stages.stage import Block, Tools, Wait
 
 ALGORITHMS = ("md5", "sha1", "sha256", "sha384", "sha512")
 """The algorithms anybody may ask for, by their hashlib names. md5 and sha1 identify, they do not protect."""
@@ -22,12 +22,9 @@ class Digests:
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         self._beside = tools.beside
 
-    def feed(self, block: Block) -> None:
-        calls = [partial(digest.update, block) for digest in self._hashes.values()]
-        if len(calls) > 1:
-            self._beside(calls)
-        elif calls:
-            calls[0]()
+    def begin(self, block: Block) -> Wait:
+        """Start on a block, which has to stay as it is until the wait is over."""
+        return self._beside([partial(digest.update, block) for digest in self._hashes.values()])
 
     def hexdigests(self) -> dict[str, str]:
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}

@@ -174,14 +174,17 @@ class Pipeline:
 
     def _through(self, block: Block) -> Iterator[Block]:
         if self._source:
-            self._source.feed(block)
+            self._source.begin(block)()
         return self._onward(0, block)
 
     def _onward(self, place: int, block: Block) -> Iterator[Block]:
         if place == len(self._links):
-            self._stored.feed(block)
             self._size += len(block)
-            yield block
+            hashed = self._stored.begin(block)
+            try:
+                yield block  # stored while it is hashed
+            finally:
+                hashed()
             return
         for out in self._links[place].feed(block):
             yield from self._onward(place + 1, out)

@@ -28,9 +28,14 @@ class Declared:
     container_format: str | None = None
 
 
-def one_after_the_other(calls: Sequence[Callable[[], None]]) -> None:
+Wait = Callable[[], None]
+"""Returns once the work it stands for is done; raises what that raised."""
+
+
+def one_after_the_other(calls: Sequence[Callable[[], None]]) -> Wait:
     for call in calls:
         call()
+    return lambda: None
 
 
 def no_clock() -> float:
@@ -41,10 +46,10 @@ def no_clock() -> float:
 class Tools:
     """What a pipeline is handed in, because it owns neither threads nor a clock.
 
-    `beside` runs calls beside each other and returns when all are done; `tick` is monotonic seconds.
+    `beside` starts calls beside each other and gives what waits for all of them; `tick` is monotonic seconds.
     """
 
-    beside: Callable[[Sequence[Callable[[], None]]], None] = one_after_the_other
+    beside: Callable[[Sequence[Callable[[], None]]], Wait] = one_after_the_other
     tick: Callable[[], float] = no_clock
 
 
