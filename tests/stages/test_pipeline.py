@@ -81,7 +81,12 @@ def test_digests_are_computed_beside_each_other() -> None:
 
     def beside(calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
         seen.append(len(calls))
-        return lambda: [call() for call in reversed(calls)].clear()
+
+        def wait() -> None:
+            for call in reversed(calls):
+                call()
+
+        return wait
 
     found = walk(DATA[:100], "raw", tools=Tools(beside=beside), hashes=("md5", "sha256"))
     assert seen == [2]
