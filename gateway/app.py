@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -58,6 +59,7 @@ from gateway.trees import read_tree
 log = logging.getLogger("gateway")
 
 QUIET_SECONDS = 10
+SWITCH_SECONDS = 0.0005
 
 
 class SystemClock:
@@ -263,6 +265,9 @@ def image_rules(settings: Settings) -> ImageRules:
 def serve(settings: Settings, *, demo: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Open requests get `shutdown_timeout`; open imports go on after the next start."""
     set_up_logging(settings.log.level, settings.log.format)
+    # A thread that comes back from hashing a block waits this long for the interpreter while the loop is busy; the
+    # default of 5 ms is longer than hashing the block took.
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, demo))
 
