@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,11 @@ def test_a_stopped_upload_leaves_nothing_unless_kept(
     with huge.open("wb") as file:
         file.truncate(30 << 30)
     command = [sys.executable, "-m", "gateway", "import", str(huge), *gold.options(), *(["--keep"] if keep else [])]
-    with subprocess.Popen(command, env=environment(home), stderr=subprocess.PIPE, text=True) as running:
+    # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
+    unignored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, env=environment(home), stderr=subprocess.PIPE, text=True, preexec_fn=unignored
+    ) as running:
         eventually(lambda: [image for image in gold.images() if image["status"] == "uploading"])
         running.send_signal(number)
         _, said = running.communicate(timeout=30)
