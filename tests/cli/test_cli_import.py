@@ -202,7 +202,11 @@ def test_a_stopped_upload_leaves_nothing_unless_kept(
     # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
     unignored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        command, env=environment(home), stderr=subprocess.PIPE, text=True, preexec_fn=unignored  # noqa: PLW1509 - it only sets a signal
+        command,
+        env=environment(home),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=unignored,  # noqa: PLW1509 - it only sets a signal
     ) as running:
         eventually(lambda: [image for image in gold.images() if image["status"] == "uploading"])
         running.send_signal(number)
