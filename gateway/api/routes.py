@@ -30,12 +30,15 @@ def routes(
 ) -> list[BaseRoute]:
     """`more` routes, and the shapes their contracts name, come from folders that settings switch on."""
     reader = ImageReader(rules)
-    images, data, actions = Images(front, reader), Data(front), Actions(front, reader)
-    imports, discovery = Imports(front), Discovery(front)
-    stores, locations = Stores(front), Locations(front)
-    members, schemas, tasks = Members(front), Schemas(front), Tasks(front)
-    image = "/v2/images/{image_id}"
-    listed: list[BaseRoute] = [
+    listed = [*site_routes(front), *schema_routes(front, reader), *image_routes(front, reader), *more]
+    listed.append(resource("/openapi.json", get=OpenApi(listed, {**shapes(rules), **(more_shapes or {})}).show))
+    return listed
+
+
+def site_routes(front: Front) -> list[BaseRoute]:
+    """What the site is and what it is doing."""
+    discovery, stores, tasks = Discovery(front), Stores(front), Tasks(front)
+    return [
         resource("/", get=discovery.choices),
         resource("/versions", get=discovery.versions),
         resource("/healthcheck", get=discovery.health),
@@ -43,28 +46,40 @@ def routes(
         resource("/v2/info/stores", get=stores.index),
         resource("/v2/info/stores/detail", get=stores.detail),
         resource("/v2/info/usage", get=Usage(front).show),
+        resource("/v2/stores/{store_id}/{image_id}", delete=stores.delete),
+        resource("/v2/tasks", get=tasks.index, post=tasks.create),
+        resource("/v2/tasks/{task_id}", get=tasks.show),
+    ]
+
+
+def schema_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
+    images, schemas = Images(front, reader), Schemas(front)
+    return [
         resource("/v2/schemas/image", get=images.image_schema),
         resource("/v2/schemas/images", get=images.images_schema),
         resource("/v2/schemas/member", get=schemas.member),
         resource("/v2/schemas/members", get=schemas.members),
         resource("/v2/schemas/task", get=schemas.task),
         resource("/v2/schemas/tasks", get=schemas.tasks),
+    ]
+
+
+def image_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
+    """One image, its bytes, its imports, and who may see it."""
+    images, data, actions = Images(front, reader), Data(front), Actions(front, reader)
+    imports, locations, members = Imports(front), Locations(front), Members(front)
+    image = "/v2/images/{image_id}"
+    return [
         resource("/v2/images", get=images.index, post=images.create),
         resource(image, get=images.show, patch=images.patch, delete=images.delete),
         resource(f"{image}/stage", put=data.stage),
         resource(f"{image}/file", get=data.download, put=data.save),
         resource(f"{image}/import", post=imports.start),
         resource(f"{image}/locations", get=locations.index, post=locations.add),
-        resource("/v2/stores/{store_id}/{image_id}", delete=stores.delete),
         resource(f"{image}/members", get=members.index, post=members.create),
         resource(f"{image}/members/{{member_id}}", get=members.show, put=members.update, delete=members.delete),
         resource(f"{image}/tags/{{tag}}", put=actions.tag, delete=actions.untag),
         resource(f"{image}/actions/deactivate", post=actions.deactivate),
         resource(f"{image}/actions/reactivate", post=actions.reactivate),
         resource(f"{image}/tasks", get=imports.tasks),
-        resource("/v2/tasks", get=tasks.index, post=tasks.create),
-        resource("/v2/tasks/{task_id}", get=tasks.show),
-        *more,
     ]
-    listed.append(resource("/openapi.json", get=OpenApi(listed, {**shapes(rules), **(more_shapes or {})}).show))
-    return listed
