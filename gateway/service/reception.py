@@ -181,7 +181,7 @@ async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactV
 async def _undone_on_failure(site: Site, blob: Blob, way: Way) -> AsyncIterator[None]:
     try:
         yield
-    except BaseException:
+    except BaseException:  # whatever ended it goes on to the caller; first the image is queued again
         await asyncio.shield(_back(site, blob, way))
         raise
 

@@ -116,7 +116,7 @@ class Site:
         self.writing[blob_id] = progress
         try:
             yield
-        except BaseException:
+        except BaseException:  # goes on to the caller; nobody writes this blob any more
             del self.writing[blob_id]
             self.kick_reaper()
             raise

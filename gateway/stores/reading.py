@@ -25,7 +25,7 @@ class Reading(Iterator[bytes]):
             raise StopIteration
         try:
             return self._run(self._descriptor)
-        except BaseException:
+        except BaseException:  # goes on to the caller; only the descriptor must not stay open
             self.close()
             raise
 
