@@ -14,6 +14,7 @@ from gateway.model.caller import Caller
 from gateway.ports.records import Catalog, Filter, ImageQuery, ImportQuery, Transaction
 from gateway.ports.sources import (
     BLOCK_SIZE,
+    LASTING,
     Block,
     Describes,
     Description,
@@ -26,6 +27,7 @@ from gateway.ports.sources import (
 
 __all__ = [
     "BLOCK_SIZE",
+    "LASTING",
     "Block",
     "Catalog",
     "Clock",

@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 from gateway.model.image import Move, Status
 
 Block = bytes | bytearray | memoryview
-"""A run of image bytes. The receiver must not keep it after returning: the buffer is used again."""
+"""A run of image bytes, which stays as it is until LASTING more were asked for: then its buffer is used again."""
 
 BLOCK_SIZE = 1 << 20
+LASTING = 3
 
 
 class Store(Protocol):

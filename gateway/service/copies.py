@@ -11,7 +11,8 @@ from gateway.model.errors import Conflict, ContentRefused, Interrupted, Refusal,
 from gateway.model.image import Blob, BlobState, Image
 from gateway.model.verdict import Verdict
 from gateway.service.attempt import Attempt
-from gateway.service.delivery import Delivery, beside, deliver, new_blob
+from gateway.service.delivery import Delivery, deliver, new_blob
+from gateway.service.lanes import Lane
 from gateway.service.reading import in_order
 from gateway.service.site import Site
 from gateway.service.usage import charge
@@ -107,7 +108,7 @@ def _comparing(site: Site, original: Original) -> Pipeline:
         declared=Declared(),
         hashes=(),
         expected=original.verdict.hashes,
-        tools=Tools(beside=beside, tick=site.clock.monotonic),
+        tools=Tools(lane=Lane, tick=site.clock.monotonic),
     )
 
 

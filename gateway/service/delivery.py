@@ -7,8 +7,7 @@ ever commits rejected bytes. A delivery is told to fail (`tell`), never cancelle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,21 +18,7 @@ from gateway.ports import Block
 from gateway.service.site import Progress, Site
 from gateway.service.usage import Meter
 from gateway.stages.pipeline import Pipeline
-from gateway.stages.stage import Wait
 from gateway.stages.verdicts import verdict_to_json
-
-_beside = ThreadPoolExecutor(max_workers=32, thread_name_prefix="hash")
-
-
-def beside(calls: Sequence[Callable[[], None]]) -> Wait:
-    """Start the calls at the same time: hashing releases the GIL, so two hashes and a write cost the time of one."""
-    started = [_beside.submit(call) for call in calls]
-
-    def wait() -> None:
-        for future in started:
-            future.result()
-
-    return wait
 
 
 class Taker(Protocol):

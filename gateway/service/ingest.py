@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from queue import SimpleQueue
 
-from gateway.ports import BLOCK_SIZE
+from gateway.ports import BLOCK_SIZE, LASTING
 
 
 class Ring:
@@ -49,8 +49,13 @@ class Ring:
             self._push()
         self._full.put(error)
 
+    async def fail(self, error: BaseException) -> None:
+        """The consumer sees `error` next, even while it waits for a slow client."""
+        self.close(error)
+
     def blocks(self) -> Iterator[memoryview]:
-        """Blocks of `size` bytes, the last one shorter. A block is used again after the next `next`."""
+        """Blocks of `size` bytes, the last one shorter. They last as `Block` says."""
+        lent: deque[bytearray] = deque()
         try:
             while True:
                 item = self._full.get()
@@ -60,8 +65,10 @@ class Ring:
                     raise item
                 block, filled = item
                 yield memoryview(block)[:filled]
-                self._free.append(block)
-                self._wake()
+                lent.append(block)
+                if len(lent) == LASTING:
+                    self._free.append(lent.popleft())
+                    self._wake()
         finally:
             self._drained = True
             self._wake()

@@ -12,10 +12,11 @@ from gateway.model.caller import Caller
 from gateway.model.errors import BadRequest, BrokenUpload, Gone, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, require_formats, target
 from gateway.model.usage import Counted
-from gateway.service.delivery import Delivery, Written, beside, deliver, discard, new_blob
+from gateway.service.delivery import Delivery, Written, deliver, discard, new_blob
 from gateway.service.images import activation, doom, writable
 from gateway.service.ingest import Ring
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
+from gateway.service.lanes import Lane
 from gateway.service.site import Site
 from gateway.service.usage import charge, hold, meter
 from gateway.stages.pipeline import Declared, Pipeline, Tools
@@ -108,7 +109,7 @@ def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement, size: 
         declared=Declared(image.disk_format, image.container_format),
         max_size=plan.max_size,
         hashes=site.hashes,
-        tools=Tools(beside=beside, tick=site.clock.monotonic),
+        tools=Tools(lane=Lane, tick=site.clock.monotonic),
     )
     charged = meter(site, blob, image.owner, plan.quotas, size)
     return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline, meter=charged)

@@ -17,10 +17,11 @@ from gateway.model.verdict import Verdict
 from gateway.ports import Block, Source
 from gateway.service.attempt import Attempt, reporting
 from gateway.service.copies import Original, filled, kept_original
-from gateway.service.delivery import Delivery, beside, deliver, new_blob
+from gateway.service.delivery import Delivery, deliver, new_blob
 from gateway.service.describing import check_size, describe
 from gateway.service.images import doom
 from gateway.service.judge import Judgement
+from gateway.service.lanes import Lane
 from gateway.service.locations import Unkept, place_key
 from gateway.service.publishing import fail, publish, publish_copies
 from gateway.service.site import Site
@@ -191,7 +192,7 @@ async def _delivered(
         max_size=plan.max_size,
         hashes=site.hashes,
         expected=attempt.expected,
-        tools=Tools(beside=beside, tick=site.clock.monotonic),
+        tools=Tools(lane=Lane, tick=site.clock.monotonic),
     )
     blob = new_blob(site, work.image_id, store, key=place_key(site, work) if attempt.stays_elsewhere else None)
     attempt.progress.done = 0

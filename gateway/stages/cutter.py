@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
-from gateway.stages.stage import BLOCK_SIZE, Block
+from gateway.stages.stage import BLOCK_SIZE, LASTING, Block
 
 
 class Cutter:
     """Yields blocks of exactly BLOCK_SIZE; `rest` gives the one shorter block at the end.
 
     A block that already has the size and starts on the grid leaves as the same object, uncopied. Others are gathered
-    in one buffer, which is filled again when the generator goes on: a yielded block is valid until then.
+    in buffers that take turns, so that each lasts as `Block` says.
     """
 
     def __init__(self) -> None:
+        self._buffers: deque[bytearray] = deque()
         self._buffer = bytearray()
         self._held = 0
 
@@ -34,6 +36,8 @@ class Cutter:
             if self._held == BLOCK_SIZE:
                 self._held = 0
                 yield self._buffer
+                self._buffers.append(self._buffer)
+                self._buffer = self._buffers.popleft() if len(self._buffers) == LASTING else bytearray()
 
     def _gather(self, view: memoryview) -> memoryview:
         if not self._buffer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable
 from functools import partial
 
@@ -20,11 +21,21 @@ class Digests:
         if unknown := [name for name in names if name not in ALGORITHMS]:
             raise ValueError(f"unknown hash algorithms: {', '.join(unknown)}")
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
-        self._beside = tools.beside
+        self._lanes = {name: tools.lane() for name in names}
+        self._under_way: deque[list[Wait]] = deque()
 
-    def begin(self, block: Block) -> Wait:
-        """Start on a block, which has to stay as it is until the wait is over."""
-        return self._beside([partial(digest.update, block) for digest in self._hashes.values()])
+    def begin(self, block: Block) -> None:
+        """Start on a block, which has to stay as it is until it is settled. Each hash runs at its own pace."""
+        self._under_way.append(
+            [self._lanes[name](partial(digest.update, block)) for name, digest in self._hashes.items()]
+        )
+
+    def settle(self, rest: int = 0) -> None:
+        """Wait until all blocks but the last `rest` are hashed."""
+        while len(self._under_way) > rest:
+            for wait in self._under_way.popleft():
+                wait()
 
     def hexdigests(self) -> dict[str, str]:
+        self.settle()
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}

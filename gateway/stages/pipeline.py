@@ -17,7 +17,7 @@ from gateway.stages.cutter import Cutter
 from gateway.stages.decompress import Decompress
 from gateway.stages.digests import Digests
 from gateway.stages.inspect import Inspect
-from gateway.stages.stage import Block, Brief, Declared, Seen, Stage, Tools
+from gateway.stages.stage import BLOCK_SIZE, LASTING, Block, Brief, Declared, Seen, Stage, Tools
 
 __all__ = ["STAGES", "Declared", "Pipeline", "Tools"]
 
@@ -128,18 +128,20 @@ class Pipeline:
         self._source = Digests(expected, tools) if expected and "decompress" in brief.stages else None
         self._size = 0
         self._source_size = 0
+        self._lent = False
         self._finished = False
 
     def feed(self, block: Block) -> Iterator[Block]:
         """The blocks to store; read it to its end before the next `feed`. Raises ContentRefused, OverLimit.
 
-        A block is valid until the next one is asked for. Blocks of 1 MiB leave as the same objects when no stage
+        A block lasts as `Block` says, here and there. Blocks of 1 MiB leave as the same objects when no stage
         transforms them. Bytes up to the cap are judged before the cap is: a refusal does not depend on block sizes.
         """
         room = len(block) if self._max_size is None else max(0, self._max_size - self._source_size)
         self._source_size += len(block)
         for whole in self._cutter.feed(block if room >= len(block) else memoryview(block)[:room]):
             yield from self._through(whole)
+        self._settle_lent(block)
         if room < len(block):
             raise self._over_limit()
 
@@ -174,20 +176,25 @@ class Pipeline:
 
     def _through(self, block: Block) -> Iterator[Block]:
         if self._source:
-            self._source.begin(block)()
+            self._source.begin(block)
+            self._source.settle()
         return self._onward(0, block)
 
     def _onward(self, place: int, block: Block) -> Iterator[Block]:
         if place == len(self._links):
             self._size += len(block)
-            hashed = self._stored.begin(block)
-            try:
-                yield block  # stored while it is hashed
-            finally:
-                hashed()
+            self._stored.begin(block)
+            yield block  # stored while it is hashed
+            self._stored.settle(LASTING - 1)
             return
         for out in self._links[place].feed(block):
             yield from self._onward(place + 1, out)
+
+    def _settle_lent(self, block: Block) -> None:
+        """Small blocks may follow a lent one without any that leaves, so nothing would tell when it was used up."""
+        if len(block) < BLOCK_SIZE and self._lent:
+            self._stored.settle()
+        self._lent = len(block) >= BLOCK_SIZE
 
     def _seen(self) -> Seen:
         stored = self._stored.hexdigests()

@@ -7,7 +7,7 @@ Rule 3: a refusal is raised as soon as it is certain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.model.decision import StageCall
@@ -15,9 +15,11 @@ from gateway.model.errors import ContentRefused, Unavailable
 from gateway.model.verdict import Finding
 
 Block = bytes | bytearray | memoryview
-"""A run of image bytes. The receiver must not keep it after returning: the buffer is used again."""
+"""A run of image bytes, which stays as it is until LASTING more were asked for: then its buffer is used again."""
 
 BLOCK_SIZE = 1 << 20
+LASTING = 3
+"""So many blocks of a stream are hashed at the same time at most, one hash ahead of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,18 @@ Wait = Callable[[], None]
 """Returns once the work it stands for is done; raises what that raised."""
 
 
-def one_after_the_other(calls: Sequence[Callable[[], None]]) -> Wait:
-    for call in calls:
+Lane = Callable[[Callable[[], None]], Wait]
+"""Starts a call that runs after those started before it."""
+
+
+def at_once() -> Lane:
+    """A lane that has no thread: whoever starts a call does the work."""
+
+    def start(call: Callable[[], None]) -> Wait:
         call()
-    return lambda: None
+        return lambda: None
+
+    return start
 
 
 def no_clock() -> float:
@@ -46,10 +56,10 @@ def no_clock() -> float:
 class Tools:
     """What a pipeline is handed in, because it owns neither threads nor a clock.
 
-    `beside` starts calls beside each other and gives what waits for all of them; `tick` is monotonic seconds.
+    `lane` makes a lane, and lanes run beside each other; `tick` is monotonic seconds.
     """
 
-    beside: Callable[[Sequence[Callable[[], None]]], Wait] = one_after_the_other
+    lane: Callable[[], Lane] = at_once
     tick: Callable[[], float] = no_clock
 
 

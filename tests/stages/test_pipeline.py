@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 import pytest
@@ -12,11 +14,13 @@ from gateway.model.decision import StageCall
 from gateway.model.errors import ContentRefused, OverLimit, Unavailable
 from gateway.model.verdict import Outcome
 from gateway.stages.pipeline import Declared, Pipeline, Tools
+from gateway.stages.stage import LASTING, Lane, Wait
 from gateway.stages.verdicts import covers, report_to_json, verdict_from_json, verdict_to_json
 from tests.images.sound import qcow2
-from tests.stages.walk import MIB, walk
+from tests.stages.walk import MIB, chunked, walk
 
 DATA = bytes(range(256)) * 4 * 2600
+NOISE = random.Random(7).randbytes(9 * MIB + 5)
 
 
 @settings(deadline=None, max_examples=50)
@@ -76,22 +80,48 @@ def test_no_block_is_kept_after_feed() -> None:
     assert stored == DATA
 
 
-def test_digests_are_computed_beside_each_other() -> None:
-    seen: list[int] = []
+def lazy() -> Lane:
+    """The slowest lane there may be: it does its calls when somebody cannot do without them any more."""
+    waiting: deque[Callable[[], None]] = deque()
 
-    def beside(calls: Sequence[Callable[[], None]]) -> Callable[[], None]:
-        seen.append(len(calls))
+    def start(call: Callable[[], None]) -> Wait:
+        waiting.append(call)
 
         def wait() -> None:
-            for call in reversed(calls):
-                call()
+            while call in waiting:
+                waiting.popleft()()
 
         return wait
 
-    found = walk(DATA[:100], "raw", tools=Tools(beside=beside), hashes=("md5", "sha256"))
-    assert seen == [2]
-    assert found.verdict is not None
-    assert found.verdict.hashes["sha256"] == hashlib.sha256(DATA[:100]).hexdigest()
+    return start
+
+
+def lasting(data: bytes, sizes: Sequence[int]) -> Iterator[memoryview]:
+    """`data` in blocks that last exactly as long as they have to; then their buffers hold something else."""
+    lent: deque[bytearray] = deque()
+    for chunk in chunked(data, sizes):
+        lent.append(bytearray(chunk))
+        yield memoryview(lent[-1])
+        if len(lent) == LASTING:
+            spoiled = lent.popleft()
+            spoiled[:] = bytes(len(spoiled))
+
+
+@settings(deadline=None, max_examples=40)
+@example([MIB])
+@example([MIB, 1, 1, 1, 1, MIB])
+@example([MIB - 1, MIB, 2 * MIB + 1, 3])
+@given(st.lists(st.sampled_from([1, 3, 70_000, MIB - 1, MIB, MIB + 1, 2 * MIB, 5 * MIB // 2]), min_size=1, max_size=8))
+def test_hashes_may_fall_behind_as_far_as_blocks_last(sizes: list[int]) -> None:
+    pipeline = Pipeline([StageCall("inspect")], declared=Declared("raw", "bare"), tools=Tools(lane=lazy))
+    stored = bytearray()
+    for block in lasting(NOISE, [*sizes, MIB]):
+        for out in pipeline.feed(block):
+            stored += out
+    for out in pipeline.finish():
+        stored += out
+    assert stored == NOISE
+    assert pipeline.verdict().hashes["sha512"] == hashlib.sha512(NOISE).hexdigest()
 
 
 def test_stages_run_in_their_own_order_and_keep_their_time() -> None:
