@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?=
 
-.PHONY: demo serve test lint bench faults nightly interop setup clean
+.PHONY: demo serve test lint bench fuzz faults nightly interop setup clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m examples.demo $(if $(IMAGE),--image "$(IMAGE)")
@@ -26,12 +26,17 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
 
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.policy.fuzz --seconds 60
+
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults
 
 nightly: $(VENV)/.dev
 	$(BIN)/python -m tests.isolation --steps 20000
 	$(BIN)/python -m tests.schema_fuzz --cases 20000
+	$(BIN)/python -m tests.policy.campaign --cases 20000
+	$(BIN)/python -m tests.policy.campaign --mutants
 	$(BIN)/python -m tests.faults --kills 300
 
 interop: $(VENV)/.dev

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -24,7 +24,7 @@ import uvloop
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from gateway import metadefs
+from gateway import governing, metadefs
 from gateway.api.errors import exception_handlers
 from gateway.api.framing import FrontLimits
 from gateway.api.front import Front
@@ -42,19 +42,15 @@ from gateway.methods.elsewhere import fetcher
 from gateway.methods.location import parse
 from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import Conflict, Interrupted
-from gateway.policy.compiler import compile_tree
-from gateway.policy.expression import engine
-from gateway.policy.reader import Source
 from gateway.policy.rules import Policy
-from gateway.ports import Identity, Store
+from gateway.ports import Identity, Method, Store
 from gateway.service import reaper, worker
-from gateway.service.site import Limits, PolicyTrees, Seal, Site
+from gateway.service.policies import PolicyTrees, beside_the_loop
+from gateway.service.site import Limits, Seal, Site
 from gateway.settings import Settings
-from gateway.shipped_files import shipped
 from gateway.stages.pipeline import STAGES
 from gateway.stores import STORES, Place
 from gateway.tools.seal import open_seal
-from gateway.trees import read_tree
 
 log = logging.getLogger("gateway")
 
@@ -79,8 +75,10 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
             _engine_url(settings.catalog_url), executor="gateway", concurrency=settings.imports.concurrency
         )
         wake = asyncio.Event()
-        site = await _site(settings, stack, jobs, wake)
-        await _keep_tree(site, settings)
+        live = governing.live_folder(settings, tuple(_methods(settings)))
+        tree = await beside_the_loop(live.first)
+        site = await _site(settings, stack, jobs, wake, tree.policy)
+        await governing.govern(site, settings, live, tree, stack)
         if settings.metadefs.enabled:
             await metadefs.create_tables(site)
         await reaper.settle_dead(site)
@@ -97,17 +95,21 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
 
 
 async def _quiet(site: Site) -> None:
-    """Deliveries end before what they write to is closed. A source that is silent is given up after a while."""
+    """Deliveries end before what they write to is closed. A source that is silent is not waited for."""
+    stopping = Interrupted("The gateway is stopping.", remedy="Imports go on after its restart.")
+    site.hang_up(stopping)
     try:
         async with asyncio.timeout(QUIET_SECONDS):
             while site.writing:
-                site.halt(Interrupted("The gateway is stopping.", remedy="Imports go on after its restart."))
+                site.halt(stopping)
                 await asyncio.sleep(0.02)
     except TimeoutError:
         log.warning("%d deliveries did not end in time", len(site.writing))
 
 
-async def _site(settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wake: asyncio.Event) -> Site:
+async def _site(
+    settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wake: asyncio.Event, tree: Policy
+) -> Site:
     catalog = await stack.enter_async_context(open_catalog(settings.catalog_url))
     decisions = JsonLines(
         settings.decision_log_path,
@@ -123,7 +125,7 @@ async def _site(settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wa
         default_store=settings.default_store.name,
         methods=offered(rules, stores=len(settings.stores)),
         stages=frozenset(STAGES),
-        policy=PolicyTrees(load_policy(settings), _recompile(settings)),
+        policy=PolicyTrees(tree, governing.recompiled(settings, tree.methods)),
         decisions=decisions,
         jobs=jobs,
         seal=seal,
@@ -132,6 +134,7 @@ async def _site(settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wa
         writer=str(uuid.uuid4()),
         new_id=lambda: str(uuid.uuid4()),
         kick_reaper=wake.set,
+        hang_up=rules.lines.cut,
     )
 
 
@@ -205,25 +208,13 @@ def limits(settings: Settings) -> Limits:
     )
 
 
+def _methods(settings: Settings) -> dict[str, Method]:
+    return offered(fetch_rules(settings), stores=len(settings.stores))
+
+
 def load_policy(settings: Settings) -> Policy:
-    """The tree in force. Raises Problems: the service does not start without a valid tree."""
-    return _compiled(settings, read_tree(settings.policy_directory))
-
-
-def _recompile(settings: Settings) -> Callable[[Mapping[str, str]], Policy]:
-    return lambda files: _compiled(settings, tuple(Source(name, text.encode()) for name, text in files.items()))
-
-
-def _compiled(settings: Settings, sources: tuple[Source, ...]) -> Policy:
-    schema = json.loads((shipped("schemas") / "policy.schema.json").read_text())
-    methods = tuple(offered(fetch_rules(settings), stores=len(settings.stores)))
-    return compile_tree(sources, schema=schema, engine=engine(settings.policy.engine), methods=methods)
-
-
-async def _keep_tree(site: Site, settings: Settings) -> None:
-    sources = {source.name: source.text.decode() for source in read_tree(settings.policy_directory)}
-    async with site.catalog.begin() as tx:
-        await tx.keep_tree(site.policy.current.revision, sources)
+    """The tree of the settings. Raises Problems: the service does not start without a valid tree."""
+    return governing.live_folder(settings, tuple(_methods(settings))).first().policy
 
 
 def identity(settings: Settings) -> Identity:
@@ -236,6 +227,7 @@ def starlette_app(settings: Settings, site: Site, who: Identity) -> ASGIApp:
         identity=who,
         public_endpoint=settings.server.public_endpoint,
         store_descriptions={store.name: store.description for store in settings.stores},
+        metrics=settings.server.metrics,
     )
     more = (metadefs.routes(front), metadefs.SHAPES) if settings.metadefs.enabled else ()
     listed = routes(front, image_rules(settings), *more)
@@ -265,6 +257,7 @@ def image_rules(settings: Settings) -> ImageRules:
 def serve(settings: Settings, *, demo: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Open requests get `shutdown_timeout`; open imports go on after the next start."""
     set_up_logging(settings.log.level, settings.log.format)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a tree that could be read again
     # A thread that comes back from hashing a block waits this long for the interpreter while the loop is busy; the
     # default of 5 ms is longer than hashing the block took.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -276,10 +269,15 @@ async def _serve(settings: Settings, demo: bool) -> None:
     async with aclosing(identity(settings)) as who, running(settings) as site:
         config = _uvicorn(settings, starlette_app(settings, site, who))
         listening = _listening(config)
-        log.info("policy %s, %d rules", site.policy.current.revision, len(site.policy.current.rules))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _look_again, site)
         # On standard output, for people and for scripts that wait for it.
         print(_welcome(listening.getsockname(), demo), flush=True)  # noqa: T201
         await uvicorn.Server(config).serve([listening])
+
+
+def _look_again(site: Site) -> None:
+    for watched in site.trees.values():
+        watched.ask()
 
 
 def _listening(config: uvicorn.Config) -> socket.socket:

@@ -1,14 +1,14 @@
-"""What a caller may do here, and what the site is: `info/import`, versions, health."""
+"""What a caller may do here, and what the site is: `info/import`, versions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from gateway.api.bodies import expect_no_body
-from gateway.api.contract import TEXT, contract
+from gateway.api.contract import contract
 from gateway.api.front import Front
 from gateway.api.versions import versions_response
 from gateway.service import discovery
@@ -23,7 +23,7 @@ class Discovery:
         """`GET /v2/info/import`: what this caller may import, and why not the rest."""
         expect_no_body(request)
         caller = await self.front.caller(request)
-        return JSONResponse(discovery.import_document(self.front.site, caller))
+        return JSONResponse(await discovery.import_document(self.front.site, caller))
 
     @contract({300: "versions"}, public=True)
     async def choices(self, request: Request) -> Response:
@@ -34,8 +34,3 @@ class Discovery:
     async def versions(self, request: Request) -> Response:
         """`GET /versions`: the same as 200."""
         return versions_response(request, self.front.public_endpoint, 200)
-
-    @contract({200: TEXT}, public=True)
-    async def health(self, request: Request) -> Response:
-        """`GET /healthcheck`: 200 `OK` while the process serves; no authentication."""
-        return PlainTextResponse("OK")

@@ -53,6 +53,8 @@ def error_body(refusal: Refusal, request_id: str = "") -> dict[str, dict[str, st
     }
     if refusal.decision is not None:
         error["decision"] = refusal.decision
+    if refusal.rule is not None:
+        error["rule"] = refusal.rule
     return {"error": error}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.requests import Request
 
@@ -14,12 +15,16 @@ from gateway.service.site import Site
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """Handed to every resource. `public_endpoint` None means: links follow the request's own URL."""
+    """Handed to every resource. `public_endpoint` None means: links follow the request's own URL.
+
+    `metrics` says who may read them.
+    """
 
     site: Site
     identity: Identity
     public_endpoint: str | None = None
     store_descriptions: dict[str, str]
+    metrics: Literal["off", "loopback", "any"] = "loopback"
 
     async def caller(self, request: Request) -> Caller:
         """Raises NotAuthenticated, Unavailable."""

@@ -7,6 +7,7 @@ lines, folded headers and most double framings with a bare 400; nothing here rel
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, MutableMapping
@@ -22,7 +23,7 @@ from gateway.api.errors import InternalError, refusal_response
 from gateway.api.framing import FrontLimits, check_headers, check_target
 from gateway.api.pace import PacedBody
 from gateway.api.versions import canonical_path, versions_response
-from gateway.model.errors import Refusal
+from gateway.model.errors import Interrupted, Refusal
 
 log = logging.getLogger("gateway.api")
 
@@ -59,6 +60,11 @@ class Guard:
         app = self._admitted(scope)
         try:
             await app(scope, PacedBody(receive, self.limits, self.clock, lambda: progress.started), marked)
+        except asyncio.CancelledError:
+            # The server cancels what is still open when its time to shut down is over; it asks for nothing else.
+            if progress.started:
+                raise
+            await _stopping(ids.request_id(scope))(scope, receive, marked)
         except Exception:  # the last line before the server: a bug is logged under its request id
             log.exception("%s %s failed (%s)", scope["method"], scope["path"], ids.request_id(scope))
             if not progress.started:
@@ -89,6 +95,11 @@ class Guard:
         check_headers(scope, self.limits)
         state["request_id"] = ids.chosen(_values(scope, ids.HEADER))
         check_target(scope)
+
+
+def _stopping(request_id: str) -> ASGIApp:
+    refusal = Interrupted("The gateway is stopping.", remedy="Send the request again in a few seconds.")
+    return refusal_response(refusal, request_id, headers={"Connection": "close"})
 
 
 def _state(scope: Scope) -> MutableMapping[str, str]:

@@ -40,12 +40,12 @@ class Images:
             "Location": f"{base_url(request, self.front.public_endpoint)}/v2/images/{image.id}",
             "OpenStack-image-store-ids": ",".join(self.front.site.stores),
         }
-        if methods := discovery.offered_methods(self.front.site, caller):
+        if methods := await discovery.offered_methods(self.front.site, caller):
             headers["OpenStack-image-import-methods"] = ",".join(methods)
         locations: list[Any] | None = [] if self.reader.rules.show_locations else None
         return JSONResponse(image_json(image, locations=locations), 201, headers)
 
-    @contract({200: "images"}, parameters=["images"])
+    @contract({200: "images"}, parameters=["images"], refuses=[403])
     async def index(self, request: Request) -> Response:
         """`GET /v2/images`: a page, with `next` while there is more."""
         caller = await self.front.caller(request)

@@ -34,7 +34,7 @@ class Locations:
 
     @contract({200: "locations"}, refuses=[403])
     async def index(self, request: Request) -> Response:
-        """`GET /v2/images/{id}/locations`: 200, for services."""
+        """`GET /v2/images/{id}/locations`: 200, for services and administrators."""
         expect_no_body(request)
         caller = await self.front.caller(request)
         found = await locations.shown(self.front.site, caller, request.path_params["image_id"])

@@ -99,6 +99,8 @@ PARAMETERS: Mapping[str, list[Schema]] = {
     "images": _in("query", _IMAGES),
     "tasks": _in("query", _TASKS),
     "download": _in("query", _DOWNLOAD),
+    "stops": _in("query", {"all": ("Lifted stops too.", _FLAG)}),
+    "lift": _in("query", {"reason": ("Why it is lifted.", _TEXT)}),
     **{one["name"]: [one] for one in _in("header", _HEADERS)},
 }
 """Groups of parameters that contracts name: the queries of lists, and single headers."""

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Mapping
 from starlette.routing import BaseRoute
 
 from gateway.api.actions import Actions
+from gateway.api.asking import Asking
+from gateway.api.break_glass import PATH as BREAK_GLASS
+from gateway.api.break_glass import BreakGlass
 from gateway.api.data import Data
 from gateway.api.discovery import Discovery
 from gateway.api.front import Front
+from gateway.api.health import Health
 from gateway.api.image_schema import ImageRules, Schema
 from gateway.api.image_values import ImageReader
 from gateway.api.images import Images
@@ -19,6 +23,7 @@ from gateway.api.members import Members
 from gateway.api.openapi import OpenApi
 from gateway.api.record_schemas import Schemas
 from gateway.api.shapes import shapes
+from gateway.api.stops import Stops
 from gateway.api.stores import Stores
 from gateway.api.tasks import Tasks
 from gateway.api.usage import Usage
@@ -37,15 +42,21 @@ def routes(
 
 def site_routes(front: Front) -> list[BaseRoute]:
     """What the site is and what it is doing."""
-    discovery, stores, tasks = Discovery(front), Stores(front), Tasks(front)
+    discovery, stores, tasks, glass = Discovery(front), Stores(front), Tasks(front), BreakGlass(front)
+    health, stops = Health(front), Stops(front)
     return [
         resource("/", get=discovery.choices),
         resource("/versions", get=discovery.versions),
-        resource("/healthcheck", get=discovery.health),
+        resource("/healthcheck", get=health.show),
+        resource("/metrics", get=health.metrics),
         resource("/v2/info/import", get=discovery.methods),
+        resource(BREAK_GLASS, get=glass.index, post=glass.create),
+        resource(f"{BREAK_GLASS}/{{opening_id}}", delete=glass.delete),
+        resource("/v2/info/import/stops", get=stops.index, post=stops.create),
+        resource("/v2/info/import/stops/{stop_id}", delete=stops.lift),
         resource("/v2/info/stores", get=stores.index),
         resource("/v2/info/stores/detail", get=stores.detail),
-        resource("/v2/info/usage", get=Usage(front).show),
+        resource("/v2/info/usage", get=Usage(front).show, otherwise=404),  # as Glance answers, here alone
         resource("/v2/stores/{store_id}/{image_id}", delete=stores.delete),
         resource("/v2/tasks", get=tasks.index, post=tasks.create),
         resource("/v2/tasks/{task_id}", get=tasks.show),
@@ -53,7 +64,8 @@ def site_routes(front: Front) -> list[BaseRoute]:
 
 
 def schema_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
-    images, schemas = Images(front, reader), Schemas(front)
+    """What a caller may send: the shapes of resources, and what an import would meet."""
+    images, schemas, asking = Images(front, reader), Schemas(front), Asking(front, reader.rules)
     return [
         resource("/v2/schemas/image", get=images.image_schema),
         resource("/v2/schemas/images", get=images.images_schema),
@@ -61,6 +73,8 @@ def schema_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
         resource("/v2/schemas/members", get=schemas.members),
         resource("/v2/schemas/task", get=schemas.task),
         resource("/v2/schemas/tasks", get=schemas.tasks),
+        resource("/v2/schemas/import", get=asking.import_schema),
+        resource("/v2/info/import/what-if", post=asking.what_if),
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from gateway.api.asking import what_if_schema
+from gateway.api.break_glass import opening_shapes
 from gateway.api.image_schema import ImageRules, Schema, image_schema, images_schema
 from gateway.api.record_schemas import member_schema, task_schema, tasks_schema
 from gateway.shipped_files import shipped
@@ -20,6 +22,8 @@ def shapes(rules: ImageRules) -> Mapping[str, Schema]:
         "image-patch": _list(_NAMED),
         "image-patch-2.0": _list(_KEYED),
         "import": _IMPORT,
+        "what-if": what_if_schema(rules),
+        "what-if-answer": json.loads((shipped("schemas") / "what-if.schema.json").read_text()),
         "import-methods": json.loads((shipped("schemas") / "discovery.schema.json").read_text()),
         "stores": _object(stores=_list(_STORE)),
         "store-details": _object(stores=_list(_STORE_DETAIL)),
@@ -33,9 +37,13 @@ def shapes(rules: ImageRules) -> Mapping[str, Schema]:
         "tasks": tasks_schema(),
         "image-tasks": _object(tasks=_list(_TASK)),
         "new-task": _object(type=_TEXT, input={"type": "object"}),
+        "stop": _STOP,
+        "stops": _object(stops=_list(_STOP)),
+        "new-stop": _NEW_STOP,
         "versions": _object(
             versions=_list(_object(id=_TEXT, status=_TEXT, links=_list(_object(rel=_TEXT, href=_TEXT))))
         ),
+        **opening_shapes(),
         "usage": _object(usage={"type": "object", "additionalProperties": _object(usage=_COUNT, limit=_COUNT)}),
         "schema": {"type": "object"},
         "openapi": {"type": "object", "required": ["openapi", "paths", "components"]},
@@ -120,6 +128,33 @@ _TASK: Schema = {
         "result": {"type": ["object", "null"]},
         "progress": _object(bytes=_MAYBE_COUNT, total=_MAYBE_COUNT, percent=_MAYBE_COUNT),
         "stages": _list({"type": "object"}),
+    },
+}
+_SENTENCE: Schema = {**_TEXT, "minLength": 1, "maxLength": 500, "pattern": r"^\S"}
+_STOPPED: dict[str, Schema] = {
+    "method": {**_SENTENCE, "description": "The stopped import method."},
+    "host": {**_SENTENCE, "description": "The stopped host of sources, or `*.` and a name: every host below it."},
+    "project": {**_SENTENCE, "description": "The id of the stopped project."},
+}
+_STOP: Schema = {
+    "type": "object",
+    "required": ["id", "message", "reason", "added_by", "added_at"],
+    "properties": {
+        **_STOPPED,
+        **dict.fromkeys(("id", "message", "reason", "added_by", "added_at"), _TEXT),
+        **dict.fromkeys(("lifted_by", "lifted_at", "lifted_reason"), _MAYBE_TEXT),
+    },
+}
+_NEW_STOP: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["message", "reason"],
+    "minProperties": 3,
+    "maxProperties": 3,
+    "properties": {
+        **_STOPPED,
+        "message": {**_SENTENCE, "description": "What callers it refuses are told."},
+        "reason": {**_SENTENCE, "description": "Why, for administrators."},
     },
 }
 _ERROR: Schema = {

@@ -18,10 +18,11 @@ Action = Callable[[Request], Awaitable[Response]]
 
 
 class Resource:
-    """An ASGI application: each verb goes to its action, every other one is refused by name."""
+    """An ASGI application: each verb goes to its action, every other one is refused with the status `otherwise`."""
 
-    def __init__(self, **actions: Action) -> None:
+    def __init__(self, otherwise: int, **actions: Action) -> None:
         self.actions = actions
+        self._otherwise = otherwise
         self._apps = {verb.upper(): request_response(action) for verb, action in actions.items()}
         self._allow = ", ".join(self._apps)
         self._apps["OPTIONS"] = request_response(self._options)
@@ -29,13 +30,13 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._apps.get(scope["method"])
         if app is None:
-            raise HTTPException(405, headers={"Allow": self._allow})
+            raise HTTPException(self._otherwise, headers={"Allow": self._allow})
         await app(scope, receive, send)
 
     async def _options(self, request: Request) -> Response:
         return Response(headers={"Allow": self._allow})
 
 
-def resource(path: str, **actions: Action) -> Route:
+def resource(path: str, *, otherwise: int = 405, **actions: Action) -> Route:
     """A route to a resource: `resource("/v2/images", get=index, post=create)`."""
-    return Route(path, Resource(**actions))
+    return Route(path, Resource(otherwise, **actions))

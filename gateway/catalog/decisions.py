@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,11 @@ class Decisions(Rows):
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
         row = await self._first(select(decisions.c.record).where(decisions.c.id == decision_id))
         return row.record if row else None
+
+    async def decisions(self, image_id: str) -> Sequence[Mapping[str, Any]]:
+        newest = (decisions.c.at.desc(), decisions.c.id.desc())
+        rows = await self._all(select(decisions.c.record).where(decisions.c.image_id == image_id).order_by(*newest))
+        return [row.record for row in rows]
 
     async def keep_tree(self, revision: str, sources: Mapping[str, str]) -> None:
         """A revision is a digest of the sources: a row that is there already says the same."""

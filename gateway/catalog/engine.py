@@ -17,11 +17,13 @@ from gateway.catalog.decisions import Decisions
 from gateway.catalog.images import Images
 from gateway.catalog.imports import Imports
 from gateway.catalog.members import Members
+from gateway.catalog.stops import Stops
+from gateway.catalog.trust import Trust
 from gateway.model.errors import BadRequest, Unavailable
 from gateway.ports import Transaction
 
 
-class SqlTransaction(Images, Members, Blobs, Imports, Decisions):
+class SqlTransaction(Images, Members, Blobs, Imports, Decisions, Stops, Trust):
     """All records of one database transaction: `gateway.ports.Transaction`."""
 
 

@@ -24,10 +24,11 @@ _COMPARISONS: dict[str, _Comparison] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
+_RANGES = frozenset({"gt", "gte", "lt", "lte"})
 _LARGEST = (1 << 63) - 1
 
 
-def condition(item: Filter) -> ColumnElement[bool]:
+def condition(item: Filter, *, sorted_by: str = "") -> ColumnElement[bool]:
     """`neq` is true of a missing value, every other operator is false of it. Raises BadRequest."""
     if item.field not in SORTABLE:
         return _property(item)
@@ -35,7 +36,16 @@ def condition(item: Filter) -> ColumnElement[bool]:
     _check(item, column)
     if item.field == "visibility" and item.operator in ("eq", "in"):
         return visible_as(*item.values)
+    if item.field == "size" and item.operator in _RANGES and sorted_by != "size":
+        return _compare(_unindexed(column), item)
     return _compare(column, item)
+
+
+def _unindexed(column: Column[Any]) -> ColumnElement[Any]:
+    """A range of sizes may hold the whole cloud: only a list by size enters the index of sizes, others walk in their
+    own order and stop at the end of the page.
+    """
+    return column + 0
 
 
 def visible_as(*visibilities: object) -> ColumnElement[bool]:
@@ -49,7 +59,7 @@ def tagged(tag: str) -> ColumnElement[bool]:
     return exists().where(image_tags.c.tag == checked_text("tag", tag), image_tags.c.image_id == images.c.id)
 
 
-def _compare(column: Column[Any], item: Filter) -> ColumnElement[bool]:
+def _compare(column: ColumnElement[Any], item: Filter) -> ColumnElement[bool]:
     if item.operator == "in":
         return column.in_(item.values)
     (given,) = item.values

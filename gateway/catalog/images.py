@@ -113,6 +113,11 @@ class Images(Charges):
             await self._drop_labels(image_id)
         return await self._record(image_id)
 
+    async def active_images(self, after: str | None = None, limit: int = 100) -> Sequence[Image]:
+        statement = _IMAGES.where(_ALIVE, images.c.status == Status.ACTIVE.value).order_by(images.c.id).limit(limit)
+        rows = await self._all(statement if after is None else statement.where(images.c.id > after))
+        return [_image(row) for row in rows]
+
     async def abandoned_images(
         self, status: Status, before: datetime, limit: int = 100, after: Image | None = None
     ) -> Sequence[Image]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Update, select, update
+from sqlalchemy import Row, Select, Update, func, select, update
 
 from gateway.catalog.keyset import Order, after, ordered
 from gateway.catalog.rows import Rows
@@ -17,6 +17,8 @@ from gateway.ports import ImportQuery
 
 _IMPORTS = select(imports)
 _OPEN = (ImportStatus.PENDING.value, ImportStatus.PROCESSING.value)
+_NUMBER = func.count().label("number")
+_OPEN_COUNTS = select(imports.c.status, _NUMBER).where(imports.c.status.in_(_OPEN)).group_by(imports.c.status)
 _SETTABLE = frozenset({"bytes_done", "bytes_total", "report", "code", "message", "remedy", "sealed", "updated_at"}) | {
     "stores_left",
     "stores_failed",
@@ -79,6 +81,10 @@ class Imports(Rows):
     async def open_imports(self) -> Sequence[Import]:
         oldest_first = (imports.c.created_at, imports.c.id)
         return await self._imports(_IMPORTS.where(imports.c.status.in_(_OPEN)).order_by(*oldest_first))
+
+    async def count_open_imports(self) -> Mapping[str, int]:
+        rows = await self._all(_OPEN_COUNTS)
+        return {**dict.fromkeys(_OPEN, 0), **{row.status: row.number for row in rows}}
 
     async def begin_attempt(self, import_id: str, *, now: datetime) -> Import:
         statement = _by_move(import_id, ImportMove.START).values(attempt=imports.c.attempt + 1, updated_at=now)

@@ -51,7 +51,7 @@ def position(query: ImageQuery) -> Select[Any]:
 
 def _conditions(query: ImageQuery, position: Row[Any] | None) -> list[Condition]:
     conditions = [images.c.deleted_at.is_(None), images.c.os_hidden == query.hidden]
-    conditions += [condition(item) for item in query.filters]
+    conditions += [condition(item, sorted_by=query.sort[0][0]) for item in query.filters]
     conditions += [tagged(tag) for tag in query.tags]
     if position is not None:
         conditions.append(after(_order(query), tuple(position)))
@@ -71,13 +71,20 @@ def _arms(query: ImageQuery, asked: frozenset[str]) -> Iterator[Condition]:
     if query.caller.is_admin:
         yield from _admins(mine, asked)
         return
-    yield mine
+    yield from _own(mine, asked)
     others = images.c.owner.is_distinct_from(query.caller.project_id)
     for visibility in _EVERYBODYS:
         if visibility in asked:
             yield and_(images.c.visibility == visibility, others)
     if "shared" in asked:
         yield and_(images.c.id.in_(_shared_with(query)), visible_as("shared"), others)
+
+
+def _own(mine: Condition, asked: frozenset[str]) -> list[Condition]:
+    """One walk where all of them may be asked for, else one for each visibility that is named."""
+    if asked in (_ALL, _UNASKED):
+        return [mine]
+    return [and_(mine, images.c.visibility == name) for name in sorted(asked)]
 
 
 def _admins(mine: Condition, asked: frozenset[str]) -> list[Condition]:

@@ -62,6 +62,8 @@ metadata = MetaData(
 _JSON = JSON(none_as_null=True)
 _ALIVE = text("deleted_at IS NULL")
 _BUSY = text("deleted_at IS NULL AND status IN ('importing', 'saving', 'uploading')")
+_IN_FORCE = text("lifted_at IS NULL")
+_NOT_ENDED = text("ended_at IS NULL")
 _OPEN_IMPORT = text("status IN ('pending', 'processing')")
 
 
@@ -98,6 +100,12 @@ images = Table(
     _alive_index("images_by_owner", "owner", "created_at", "id"),
     _alive_index("images_by_visibility", "visibility", "created_at", "id"),
     _alive_index("images_by_name", "name", "created_at", "id"),
+    _alive_index("images_by_size", "size"),
+    _alive_index("images_by_owner_and_visibility", "owner", "visibility", "created_at", "id"),
+    _alive_index("images_by_owner_and_name", "owner", "name", "created_at", "id"),
+    _alive_index("images_by_owner_and_size", "owner", "size"),
+    _alive_index("images_by_visibility_and_name", "visibility", "name", "created_at", "id"),
+    _alive_index("images_by_visibility_and_size", "visibility", "size"),
     _alive_index("images_by_status", "status", "updated_at"),
     Index("images_busy_by_owner", "owner", sqlite_where=_BUSY, postgresql_where=_BUSY),
 )
@@ -150,6 +158,31 @@ project_usage = Table(
     metadata,
     Column("project", String, primary_key=True),
     Column("size", BigInteger, nullable=False),
+)
+
+project_history = Table(
+    "project_history",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("accepted", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("first_at", Moment),
+)
+
+openings = Table(
+    "break_glass_openings",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("opened_by", String, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended_by", String),
+    # The database itself keeps a rule from being open twice for a project.
+    Index("openings_open", "project", "rule", unique=True, sqlite_where=_NOT_ENDED, postgresql_where=_NOT_ENDED),
 )
 
 locations = Table(
@@ -212,4 +245,20 @@ trees = Table(
     metadata,
     Column("revision", String, primary_key=True),
     Column("sources", _JSON, nullable=False),
+)
+
+stops = Table(
+    "policy_stops",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("value", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("added_by", String, nullable=False),
+    Column("added_at", Moment, nullable=False),
+    Column("lifted_by", String),
+    Column("lifted_at", Moment),
+    Column("lifted_reason", String),
+    Index("stops_in_force", "added_at", "id", sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE),
 )

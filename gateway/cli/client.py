@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -24,6 +25,7 @@ _KINDS: Mapping[int, type[Refusal]] = {
 }
 """Refusals somebody here looks for. The last three come from a service, or a proxy before it, that is away."""
 
+_BREAK_GLASS = "/v2/info/import/break-glass"
 _LOGIN = "Say who you are: --user and --password, or --cloud."
 _ADDRESS = "Check the URL: it has to be the root of an image service."
 
@@ -53,6 +55,21 @@ class ImagesClient:
         """GET /v2/info/import."""
         return _object(self._call("GET", "/v2/info/import"))
 
+    def what_if(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """POST /v2/info/import/what-if."""
+        return _object(self._call("POST", "/v2/info/import/what-if", json=question))
+
+    def break_glass(self) -> Mapping[str, Any]:
+        """GET /v2/info/import/break-glass: what may be opened, and what is open."""
+        return _object(self._call("GET", _BREAK_GLASS))
+
+    def open_break_glass(self, wanted: Mapping[str, str]) -> Mapping[str, Any]:
+        """POST of the same: `wanted` holds rule, reason, duration and, for administrators, project_id."""
+        return _object(self._call("POST", _BREAK_GLASS, json=wanted))
+
+    def close_break_glass(self, opening_id: str) -> None:
+        self._call("DELETE", f"{_BREAK_GLASS}/{quote(opening_id, safe='')}")
+
     def create(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return _object(self._call("POST", "/v2/images", json=values))
 
@@ -78,6 +95,19 @@ class ImagesClient:
 
     def delete(self, image_id: str) -> None:
         self._call("DELETE", f"/v2/images/{image_id}")
+
+    def stops(self, *, lifted: bool = False) -> list[Mapping[str, Any]]:
+        """GET /v2/info/import/stops."""
+        path = "/v2/info/import/stops"
+        return list(_object(self._call("GET", path, params={"all": "true"} if lifted else {})).get("stops", []))
+
+    def add_stop(self, stop: Mapping[str, str]) -> Mapping[str, Any]:
+        return _object(self._call("POST", "/v2/info/import/stops", json=stop))
+
+    def lift_stop(self, stop_id: str, reason: str) -> Mapping[str, Any]:
+        return _object(
+            self._call("DELETE", f"/v2/info/import/stops/{quote(stop_id, safe='')}", params={"reason": reason})
+        )
 
     def _call(self, verb: str, path: str, **more: Any) -> httpx.Response:
         try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from gateway.cli.break_glass import app as break_glass
 from gateway.cli.importing import import_image
 from gateway.cli.methods import methods
 from gateway.cli.policy import app as policy
 from gateway.cli.serving import serve
+from gateway.cli.stopping import app as stop
 
 app = typer.Typer(
     help="Policy-driven image import for clouds, speaking the OpenStack Images API v2.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -21,3 +22,5 @@ app.command()(serve)
 app.command()(methods)
 app.command("import")(import_image)
 app.add_typer(policy, name="policy", help="Check, test and explain policy trees.")
+app.add_typer(break_glass, name="break-glass", help="Open in an emergency what a policy keeps closed, for a time.")
+app.add_typer(stop, name="stop", help="Stop a method, a host or a project at once, and lift such stops.")

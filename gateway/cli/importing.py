@@ -63,14 +63,14 @@ def import_image(
         disk_format=disk_format or wanted.disk_format(),
         container_format=container_format,
         visibility=visibility,
-        properties=dict(_pair(text) for text in property or ()),
+        properties=dict(pair(text) for text in property or ()),
     )
     _stop_like_ctrl_c()
     with Connection(cloud, url, user, password).open() as client:
         Run(client, wish, keep=keep, quiet=quiet or json, json=json).go()
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--property")

@@ -1,12 +1,15 @@
-"""`import-gateway methods`: what may I import, and why not the rest."""
+"""`import-gateway methods`: what may I import, and why not the rest; and what would become of one import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from gateway.cli.connection import CloudOption, Connection, JsonOption, PasswordOption, UrlOption, UserOption
+from gateway.cli.importing import pair
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,10 +17,34 @@ if TYPE_CHECKING:
     from gateway.cli.offer import Offers
     from gateway.model.decision import Within
 
+WhatIfOption = Annotated[
+    str | None,
+    typer.Option("--what-if", metavar="FILE|URL", help="Ask about one import; the options below say more of it."),
+]
+MethodOption = Annotated[str | None, typer.Option("--method", help="Import method of the what-if.")]
+DiskOption = Annotated[str | None, typer.Option("--disk-format", help="Such as qcow2, raw, iso.")]
+ContainerOption = Annotated[str | None, typer.Option("--container-format", help="Such as bare, ova.")]
+VisibilityOption = Annotated[
+    str | None, typer.Option("--visibility", help="private, shared, community or public.", show_default="not known")
+]
+PropertyOption = Annotated[
+    list[str] | None, typer.Option("--property", metavar="KEY=VALUE", help="A property of the image; repeatable.")
+]
+StoreOption = Annotated[list[str] | None, typer.Option("--store", help="A store to import into; repeatable.")]
+SizeOption = Annotated[int | None, typer.Option("--size", help="Bytes of an image that is not here.", min=0)]
+
 _SOURCE_KEYS = ("hosts", "schemes", "ports", "regions")
 
 
 def methods(
+    what_if: WhatIfOption = None,
+    method: MethodOption = None,
+    disk_format: DiskOption = None,
+    container_format: ContainerOption = None,
+    visibility: VisibilityOption = None,
+    property: PropertyOption = None,  # noqa: A002 - the option's name
+    store: StoreOption = None,
+    size: SizeOption = None,
     cloud: CloudOption = None,
     url: UrlOption = None,
     user: UserOption = None,
@@ -27,17 +54,57 @@ def methods(
     """What may I import, and why not the rest?
 
     Asks the service (GET /v2/info/import) and shows each method with its limits, sources and checks, and each
-    withheld method with the reason.
+    withheld method with the reason. With --what-if it shows what would become of one import, and if that is refused
+    the smallest change that would pass; nothing is sent or started.
+
+    Exit code: 0 shown, 1 the import would be refused, 2 used wrongly.
     """
+    connection = Connection(cloud, url, user, password)
+    if what_if is None:
+        _ask_all(connection, json)
+        return
+    said = {
+        "disk_format": disk_format,
+        "container_format": container_format,
+        "visibility": visibility,
+        "properties": dict(pair(text) for text in property) if property else None,
+        "stores": store,
+        "size": size,
+    }
+    if not _ask_one(connection, what_if, method, said, json):
+        raise typer.Exit(1)
+
+
+def _ask_all(connection: Connection, json: bool) -> None:
     from gateway.cli.offer import Offers
     from gateway.cli.speech import print_json
 
-    with Connection(cloud, url, user, password).open() as client:
+    with connection.open() as client:
         discovery = client.discovery()
     if json:
         print_json(discovery)
     else:
         _show(Offers.of(discovery))
+
+
+def _ask_one(connection: Connection, source: str, method: str | None, said: Mapping[str, Any], json: bool) -> bool:
+    """Whether nothing refuses it."""
+    from rich.text import Text
+
+    from gateway.cli.asking import headline, lines, question
+    from gateway.cli.sources import source_of
+    from gateway.cli.speech import out, print_json
+
+    asked = question(source_of(source), method, said)
+    with connection.open() as client:
+        answer = client.what_if(asked)
+    if json:
+        print_json(answer)
+    else:
+        text, style = headline(answer)
+        out().print(Text(text, style=style))
+        out().print(_grid(lines(answer)))
+    return answer.get("decision") != "deny"
 
 
 def _show(offers: Offers) -> None:

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.policy_completion import engine_names
+
 if TYPE_CHECKING:
     from gateway.policy.facts import FactValue
     from gateway.policy.rules import Policy
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the policy tree.", show_default=".")]
-EngineOption = Annotated[str, typer.Option(help="What evaluates expressions: cel-expr or cel-python.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(help="What evaluates expressions: cel-expr or cel-python.", autocompletion=engine_names),
+]
 NowOption = Annotated[str | None, typer.Option("--now", help="Decide at this time (RFC 3339) instead of now.")]
 ProjectOption = Annotated[str, typer.Option("--project", help="The project's id.")]
 DomainOption = Annotated[str, typer.Option("--domain", help="The project's domain.")]
@@ -52,12 +57,11 @@ def located(problems: Any, folder: Path) -> list[Any]:
 
 def compiled(folder: Path, engine_name: str) -> Policy:
     """The tree as the service compiles it, with the methods this build registers. Raises Problems and Refusal."""
-    from gateway.policy.compiler import compile_tree
     from gateway.policy.expression import engine
-    from gateway.trees import read_tree
+    from gateway.trees import load, read_tree
 
     sources = read_tree(folder)
-    return compile_tree(sources, schema=schema("policy"), engine=engine(engine_name), methods=registered())
+    return load(sources, schema=schema("policy"), engine=engine(engine_name), methods=registered()).policy
 
 
 def schema(name: str) -> Mapping[str, Any]:

@@ -2,62 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gateway.cli.speech import print_json
 from gateway.model.decision import Action, Decision
 from gateway.policy.offers import Offers
-from gateway.policy.problems import Problem
-from gateway.policy.rules import Policy
 from gateway.policy.testing import Outcome
 from gateway.policy.wording import said_within
-
-
-def print_check(format: str, files: int, policy: Policy | None, problems: Sequence[Problem]) -> None:  # noqa: A002
-    """`policy` is None where the tree could not be compiled."""
-    if format == "json":
-        print_json(_check_json(files, policy, problems))
-        return
-    for problem in problems:
-        print(_annotation(problem) if format == "github" else problem)
-    print(_counted(files, policy, len(problems)))
-
-
-def _check_json(files: int, policy: Policy | None, problems: Sequence[Problem]) -> dict[str, object]:
-    return {
-        "files": files,
-        "rules": None if policy is None else len(policy.rules),
-        "revision": None if policy is None else policy.revision,
-        "problems": [
-            {
-                "file": one.place.file,
-                "line": one.place.line,
-                "column": one.place.column,
-                "code": one.code,
-                "message": one.message,
-                "hint": one.hint,
-            }
-            for one in problems
-        ],
-    }
-
-
-def _annotation(problem: Problem) -> str:
-    """A workflow command of GitHub Actions; it has its own escapes for what would end a message."""
-    place = problem.place
-    message = f"{problem.message} {problem.hint}".strip()
-    for found, escape in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
-        message = message.replace(found, escape)
-    return f"::error file={place.file},line={place.line},col={place.column},title={problem.code}::{message}"
-
-
-def _counted(files: int, policy: Policy | None, problems: int) -> str:
-    if policy is None:
-        return f"{_count(files, 'file')}: {_count(problems, 'problem')}"
-    exemptions = sum(len(one) for one in policy.exemptions.values())
-    counts = [_count(files, "file"), _count(len(policy.rules), "rule"), _count(exemptions, "exemption")]
-    return f"{', '.join(counts)}: no problems\n{policy.revision}"
 
 
 def _count(number: int, word: str) -> str:

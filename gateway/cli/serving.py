@@ -24,6 +24,10 @@ PortOption = Annotated[
 DataOption = Annotated[
     Path | None, typer.Option("--data", file_okay=False, help="Folder for records and images.", show_default="./data")
 ]
+RevisionOption = Annotated[
+    str | None,
+    typer.Option("--expect-revision", help="Start with this policy tree only (sha256:...), and never take another."),
+]
 DemoOption = Annotated[
     bool,
     typer.Option(
@@ -39,6 +43,7 @@ def serve(
     host: HostOption = None,
     port: PortOption = None,
     data: DataOption = None,
+    expect_revision: RevisionOption = None,
     demo: DemoOption = False,
 ) -> None:
     """Run the service.
@@ -50,7 +55,9 @@ def serve(
     from gateway.settings import Settings, overridden, read_settings
 
     settings = read_settings(config) if config else Settings()
-    settings = overridden(settings, host=host, port=port, data=data.absolute() if data else None)
+    settings = overridden(
+        settings, host=host, port=port, data=data.absolute() if data else None, expect_revision=expect_revision
+    )
     with _arranged(settings, keep=data is not None or not demo, demo=demo) as settings:
         if settings.identity.type == "none" and not settings.server.is_loopback:
             remark(f"Warning: with identity.type none, everybody who reaches {settings.server.host} may do everything.")

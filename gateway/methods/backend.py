@@ -20,6 +20,7 @@ from gateway.methods.pace import Pace
 from gateway.methods.resolver import Resolve
 from gateway.methods.rules import FetchRules
 from gateway.methods.stream import PacedStream
+from gateway.model.errors import Refusal
 
 MAX_DIALS = 4
 
@@ -42,16 +43,26 @@ class PinnedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Dial the pinned location. Raises SourceRefused (`source-unreachable`), always equally late."""
+        self._rules.lines.check()
         started = time.monotonic()
         try:
             if (host, port) != (self._location.host, self._location.port):
                 raise OSError("the client above reads the URL in another way")
             connection = self._dial(self._addresses())
         except OSError:
-            time.sleep(max(0.0, started + self._rules.deadlines.reach - time.monotonic()))
+            self._rules.lines.wait(max(0.0, started + self._rules.deadlines.reach - time.monotonic()))
+            self._rules.lines.check()
             raise refusals.unreachable(self._location) from None
         self._pace.begin_head()
-        return PacedStream(connection, self._location, self._pace)
+        return self._streamed(connection)
+
+    def _streamed(self, connection: socket.socket) -> PacedStream:
+        lines = self._rules.lines
+        try:
+            return PacedStream(connection, self._location, self._pace, lines, lines.hold(connection))
+        except (OSError, Refusal):
+            connection.close()
+            raise
 
     def _addresses(self) -> list[Address]:
         """Every address of the host, all of them permitted. Raises OSError if there is none, or a single one is not."""

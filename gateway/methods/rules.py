@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.methods.address import Address, Network
+from gateway.methods.lines import Lines
 from gateway.methods.location import Location
 
 
@@ -41,7 +42,8 @@ class FetchRules:
     `own_addresses` are (address, port) pairs that are never contacted, opened or not: the gateway's own API, its
     database, identity service and stores. The unspecified address (0.0.0.0 or ::) closes that port everywhere.
     `ca_file` replaces the built-in certificate authorities. `regions` are the image services of other clouds, by
-    name; `trusted` are (host, port) pairs of the operator's own choosing, contacted whatever their address.
+    name; `trusted` are (host, port) pairs of the operator's own choosing, contacted whatever their address. `lines` are
+    the connections that are open under these rules.
     """
 
     allowed_networks: tuple[Network, ...] = ()
@@ -52,3 +54,4 @@ class FetchRules:
     max_redirects: int = 5
     regions: Mapping[str, Location] = field(default_factory=dict)
     trusted: tuple[tuple[str, int], ...] = ()
+    lines: Lines = field(default_factory=Lines, compare=False, repr=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_READING = frozenset({"admin", "member", "reader", "service"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -23,8 +25,13 @@ class Caller:
 
     @property
     def is_service(self) -> bool:
-        """Another service of the same cloud, on its own account."""
+        """Another service of the same cloud, on its own account: a service token beside a user's adds no rights."""
         return "service" in self.roles
+
+    @property
+    def reads(self) -> bool:
+        """Glance's default rule for every read: the role `reader`, or one that implies it."""
+        return not _READING.isdisjoint(self.roles)
 
     def may_write(self, owner: str | None) -> bool:
         """Glance's default rule for modify/upload/delete: admin, or a member of the owning project."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.model.stop import Stop
 from gateway.model.usage import Quota
 
 
@@ -30,11 +31,12 @@ class ReasonCode(StrEnum):
     POLICY_CONFLICT = "policy-conflict"
     STAGE_UNAVAILABLE = "stage-unavailable"
     METHOD_UNAVAILABLE = "method-unavailable"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One reason, said so that a tenant can act on it. `rule` (`policy/id`) is for operators and the log only."""
+    """One reason, said so that a tenant can act on it. `rule` is `policy/id`: one that is for this very caller."""
 
     code: ReasonCode
     message: str
@@ -100,6 +102,18 @@ class Plan:
     quotas: tuple[Quota, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """The break-glass opening that a decision rests on: the rule (`policy/id`), the opening's id, who opened it, and
+    until when (RFC 3339). What a test or a candidate tree does not say is empty.
+    """
+
+    rule: str
+    id: str = ""
+    by: str = ""
+    until: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The answer of `gateway.policy.decide.decide`.
@@ -107,7 +121,7 @@ class Decision:
     `within` are the alternatives one of which must cover the import (each already met with every limit);
     `refused_when` and `warnings` are the messages of open denies and of matching rules in mode `warn`;
     `sometimes` are stages that open requires may add. `outcomes` maps `policy/id` to `yes|no|open|error` for every
-    rule that was touched, for the log and for explain.
+    rule that was touched, for the log and for explain. `stops` are those among them that were laid over the tree.
     """
 
     method: str
@@ -120,3 +134,6 @@ class Decision:
     refused_when: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    lent: Lent | None = None
+    openable: tuple[str, ...] = ()
+    stops: tuple[Stop, ...] = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 class Refusal(Exception):
     """An error said to a caller, by name.
 
-    `rule` is set only where the caller may see it (the operator's own tools); `decision` is the id under which
+    `rule` names the rule (`policy/id`) that refuses this very caller; `decision` is the id under which
     the decision log holds the details.
     """
 

@@ -20,10 +20,14 @@ class ImportStatus(StrEnum):
 
 
 class ImportType(StrEnum):
-    """The types of the Images API's tasks: an import of any method, or a location that is judged where it is."""
+    """The types of the Images API's tasks: an import of any method, or a location that is judged where it is.
+
+    The last is no work, but says why an image was deactivated: today's policy refuses what an earlier one had allowed.
+    """
 
     IMPORT = "api_image_import"
     LOCATION = "location_import"
+    REJUDGED = "policy_rejudge"
 
 
 class ImportMove(StrEnum):

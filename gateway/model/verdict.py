@@ -45,13 +45,15 @@ class Verdict:
     """What is known once the last block went by.
 
     `size` counts stored bytes (after a transform), `source_size` the bytes as they came in. `hashes` maps an
-    algorithm's hashlib name to a hex digest of the *stored* bytes. `disk_format` is what the content proved to
+    algorithm's hashlib name to a hex digest of the *stored* bytes, `source_hashes` of those that came in, where a stage
+    changed them and a digest of them was expected. `disk_format` is what the content proved to
     be; None where no stage looked. `virtual_size` in bytes, None where unknown.
     """
 
     size: int
     source_size: int
     hashes: Mapping[str, str] = field(default_factory=dict)
+    source_hashes: Mapping[str, str] = field(default_factory=dict)
     disk_format: str | None = None
     virtual_size: int | None = None
     reports: tuple[StageReport, ...] = ()

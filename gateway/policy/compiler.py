@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.policy.conditions import Conditions, waits
-from gateway.policy.document import File, WrittenRule, read_file
+from gateway.policy.contradictions import contradictions
+from gateway.policy.document import File, read_file
 from gateway.policy.exemptions import read_exemption
 from gateway.policy.expression import Engine
-from gateway.policy.facts import METHODS, VOCABULARY
-from gateway.policy.indexing import build_index
-from gateway.policy.problems import Problem, Problems
+from gateway.policy.facts import METHODS
+from gateway.policy.indexing import MOST_FILED, asked_facts, build_index, crowded, lent
+from gateway.policy.pieces import Maker, Piece, mentions, surroundings
+from gateway.policy.problems import MOST, Problem, Problems
 from gateway.policy.reader import Node, Source
-from gateway.policy.resolving import Resolver
-from gateway.policy.rules import Exemption, Mode, Place, Policy, Rule, Selector, Verb
-from gateway.policy.spelling import suggestion
-from gateway.policy.within import QUOTAS
+from gateway.policy.rules import Exemption, Place, Policy, Rule
+from gateway.policy.zones import Zones
+
+_SHARED = (b"sets", b"delegates")
+"""The keys of a file that say something about other files."""
 
 
 def compile_tree(
@@ -28,15 +30,38 @@ def compile_tree(
 
     Raises Problems, with everything that is wrong in any file. Order and number of files mean nothing.
     """
+    return load_tree(sources, schema=schema, engine=engine, methods=methods).policy
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A tree in force, and what the next `load_tree` takes over of it."""
+
+    policy: Policy
+    pieces: Mapping[str, Piece] = field(repr=False)
+    made_with: tuple[object, ...] = field(repr=False)
+
+
+def load_tree(
+    sources: Sequence[Source],
+    *,
+    schema: Mapping[str, Any],
+    engine: Engine,
+    methods: Sequence[str],
+    previous: Loaded | None = None,
+) -> Loaded:
+    """The policy as `compile_tree` makes it, reading only what has changed since `previous`. Raises Problems."""
     ordered = sorted(sources, key=lambda source: source.name)
     if not ordered:
         problem = Problem("empty-tree", Place("policies", 1, 1), "there is no policy file", "name a folder with *.yaml")
         raise Problems([problem])
-    tree = _Tree(schema, engine, tuple(methods))
+    made_with = (schema, engine.name, tuple(methods))
+    kept = previous.pieces if previous is not None and previous.made_with == made_with else {}
+    tree = _Tree(schema, engine, tuple(methods), kept)
     policy = tree.policy(ordered)
     if tree.problems:
         raise Problems(tree.problems)
-    return policy
+    return Loaded(policy, tree.pieces, made_with)
 
 
 def revision(sources: Sequence[Source]) -> str:
@@ -48,46 +73,71 @@ def revision(sources: Sequence[Source]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
+def _crowded(rules: Sequence[Rule]) -> list[Problem]:
+    rule = crowded(rules)
+    if rule is None:
+        return []
+    message = f"with '{rule.name}' the selectors of this tree name more than {MOST_FILED:,} values"
+    return [Problem("too-many-values", rule.place, message, "give such projects a tag or a domain of their own")]
+
+
 @dataclass(slots=True)
 class _Tree:
     schema: Mapping[str, Any]
     engine: Engine
     methods: tuple[str, ...]
+    kept: Mapping[str, Piece]
+    pieces: dict[str, Piece] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    _all: frozenset[str] = frozenset()
+    _read: dict[str, File | None] = field(default_factory=dict)
 
     def policy(self, sources: Sequence[Source]) -> Policy:
-        self._all = frozenset(self.methods)
-        files = list(self.read(sources))
-        sets = self.sets(files)
-        resolver = Resolver(sets, frozenset(name for file in files for name in file.set_names))
-        conditions = Conditions(self.engine, sets)
-        scopes = [resolver.selector(file.scope) for file in files]
-        rules = self.rules(files, scopes, resolver, conditions)
-        exemptions = self.exemptions(files, scopes, rules, resolver)
-        self.problems += resolver.problems + conditions.problems
+        outlines = [file for source in sources if (file := self.outline(source)) is not None]
+        zones = Zones(outlines, self.engine, {*METHODS, *self.methods}).build()
+        maker = Maker(self.methods)
+        for source in sources:
+            self.add(source, zones, maker)
+        zones.impostors(piece.file for piece in self.pieces.values())
+        rules = self.rules()
+        exemptions = self.exemptions(zones, rules)
+        transforming = [pair for piece in self.pieces.values() for pair in piece.transforming]
+        self.problems += [*contradictions(transforming, exemptions), *maker.problems, *zones.all_problems()]
         compiled = tuple(sorted(rules.values(), key=lambda rule: rule.name))
+        self.problems += _crowded(compiled)
         return Policy(
             revision=revision(sources),
             rules=compiled,
             exemptions=exemptions,
             methods=self.methods,
-            index=build_index(compiled),
+            index=build_index(() if self.problems else compiled),
+            facts=asked_facts(compiled),
+            break_glass=lent(compiled),
         )
 
-    def read(self, sources: Sequence[Source]) -> Iterator[File]:
-        for source in sources:
-            file, problems = read_file(source, self.schema)
-            self.problems += problems
-            if file is not None:
-                yield file
+    def outline(self, source: Source) -> File | None:
+        """What other files are read with: only a file with such words is read for it, and not if it is as before."""
+        if not any(mentions(source, word) for word in _SHARED):
+            return File(policy="", source=source.name)
+        kept = self.kept.get(source.name)
+        if kept is not None and kept.source == source:
+            return kept.file
+        self._read[source.name] = self.read(source)
+        return self._read[source.name]
 
-    def sets(self, files: Sequence[File]) -> dict[str, tuple[str, ...]]:
-        found: dict[str, Node] = {}
-        for file in files:
-            for name, node in file.sets.items():
-                self.once("set", name, node, found)
-        return {name: tuple(item.value for item in node.value) for name, node in found.items()}
+    def read(self, source: Source) -> File | None:
+        file, problems = read_file(source, self.schema)
+        self.problems += problems
+        return file
+
+    def add(self, source: Source, zones: Zones, maker: Maker) -> None:
+        """The piece of a file: as it was before, or made now."""
+        kept = self.kept.get(source.name)
+        if kept is not None and kept.source == source and kept.around == surroundings(source, zones.of(kept.file)):
+            self.pieces[source.name] = kept
+            return
+        file = self._read.pop(source.name) if source.name in self._read else self.read(source)
+        if file is not None:
+            self.pieces[source.name] = maker.piece(source, file, zones.of(file))
 
     def once(self, what: str, name: str, node: Node, found: dict[str, Node]) -> None:
         if name in found:
@@ -96,82 +146,40 @@ class _Tree:
         else:
             found[name] = node
 
-    def rules(
-        self, files: Sequence[File], scopes: Sequence[Selector], resolver: Resolver, conditions: Conditions
-    ) -> dict[str, Rule]:
-        ids: dict[str, Node] = {}
+    def rules(self) -> dict[str, Rule]:
         rules: dict[str, Rule] = {}
-        for file, scope in zip(files, scopes, strict=True):
-            for written in file.rules:
-                rule = self.rule(file.policy, written, scope, resolver, conditions)
-                self.once("rule", rule.name, written.at("id"), ids)
-                rules.setdefault(rule.name, rule)
+        twice: dict[str, None] = {}
+        for piece in self.pieces.values():
+            for rule in piece.rules:
+                first = rules.setdefault(rule.name, rule)
+                if first is not rule:
+                    twice |= dict.fromkeys((first.place.file, rule.place.file))
+        self.tell_apart(sorted(twice))
         return rules
 
-    def rule(
-        self, policy: str, written: WrittenRule, scope: Selector, resolver: Resolver, conditions: Conditions
-    ) -> Rule:
-        node = written.node
-        when = conditions.read(node.get("when"))
-        if written.verb in (Verb.DENY, Verb.REQUIRE) and "message" not in written.keys and waits(when):
-            self.problems.append(_silent(node, written.verb))
-        mode = node.get("mode")
-        self.problems += _untriable(node)
-        since, until = resolver.time(node.get("from")), resolver.time(node.get("until"))
-        if since is not None and until is not None and since >= until:
-            self.problems.append(node.key("until").problem("empty-period", "the rule ends before it begins"))
-        return Rule(
-            policy=policy,
-            id=str(written.at("id").value),
-            verb=written.verb,
-            methods=self.methods_of(written.at(written.verb)),
-            scope=scope,
-            selector=resolver.selector(node.get("for")),
-            when=when,
-            within=resolver.within(node.get("within")),
-            stages=resolver.stages(node.get("stages")),
-            message=resolver.message(node.get("message"), VOCABULARY),
-            mode=Mode.ENFORCE if mode is None else Mode(mode.value),
-            active_from=since,
-            active_until=until,
-            place=node.place,
-        )
+    def tell_apart(self, names: Sequence[str]) -> None:
+        """Files with rules of one name are read again, as where a name stands is not kept."""
+        ids: dict[str, Node] = {}
+        for name in names:
+            file, _ = read_file(self.pieces[name].source, self.schema)
+            for written in file.rules if file is not None else ():
+                node = written.at("id")
+                self.once("rule", f"{self.pieces[name].file.policy}/{node.value}", node, ids)
 
-    def methods_of(self, node: Node) -> frozenset[str]:
-        if isinstance(node.value, str):
-            return self._all
-        known = {*METHODS, *self.methods}
-        for item in node.value:
-            if item.value not in known:
-                hint = suggestion(item.value, known) or f"there are {', '.join(sorted(known))}"
-                self.problems.append(item.problem("unknown-method", f"there is no method '{item.value}'", hint))
-        return frozenset(item.value for item in node.value)
-
-    def exemptions(
-        self, files: Sequence[File], scopes: Sequence[Selector], rules: Mapping[str, Rule], resolver: Resolver
-    ) -> dict[str, tuple[Exemption, ...]]:
-        known = {f"{file.policy}/{rule_id}" for file in files for rule_id in file.rule_ids}
+    def exemptions(self, zones: Zones, rules: Mapping[str, Rule]) -> dict[str, tuple[Exemption, ...]]:
+        files = [piece.file for piece in self.pieces.values()]
+        known = rules.keys() | {f"{file.policy}/{rule_id}" for file in files for rule_id in file.rule_ids}
         ids: dict[str, Node] = {}
         found: dict[str, tuple[Exemption, ...]] = {}
-        for file, scope in zip(files, scopes, strict=True):
+        for piece in self.pieces.values():
+            file = piece.file
+            problems = zones.of(file).resolver.problems
+            most = len(problems) + MOST
             for node in file.exemptions:
-                exemption = read_exemption(node, file.policy, scope, rules, known, resolver)
+                if len(problems) > most:
+                    break
+                exemption = read_exemption(node, file.policy, piece.scope, rules, known, zones.of(file))
                 self.once("exemption", f"{file.policy}/{node.value['id'].node.value}", node.value["id"].node, ids)
                 if exemption is not None:
                     found[exemption.rule] = (*found.get(exemption.rule, ()), exemption)
         return found
-
-
-def _untriable(node: Node) -> Iterator[Problem]:
-    """A decision does not know what a project has, so it cannot tell whether a quota would have refused it."""
-    mode, within = node.get("mode"), node.get("within")
-    if mode is not None and mode.value != Mode.ENFORCE and within is not None:
-        for key in QUOTAS:
-            if within.get(key) is not None:
-                hint = "put it in a rule of its own, in force"
-                yield within.key(key).problem("quota-mode", f"'{key}' cannot be tried out with mode {mode.value}", hint)
-
-
-def _silent(node: Node, verb: Verb) -> Problem:
-    message = f"this {verb} depends on what is only known later, and says nothing to the caller"
-    return node.key(verb).problem("missing-message", message, "write a `message`")

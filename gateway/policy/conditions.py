@@ -11,15 +11,16 @@ from gateway.policy.problems import Problem
 from gateway.policy.reader import Node
 from gateway.policy.rules import Condition, Place
 from gateway.policy.syntax import ExpressionFaults, Fault
-from gateway.policy.typecheck import Sets
+from gateway.policy.typecheck import SETS, Sets
 
 
 @dataclass(slots=True)
 class Conditions:
-    """Compiles the conditions of one tree."""
+    """Compiles the conditions that know the same sets. `shared` are programs without sets, kept for the whole tree."""
 
     engine: Engine
     sets: Sets
+    shared: dict[str, Program | ExpressionFaults] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _compiled: dict[str, Program | ExpressionFaults] = field(default_factory=dict)
 
@@ -35,13 +36,14 @@ class Conditions:
             yield Condition(node.value, program, program.facts, node.place)
 
     def _program(self, source: str) -> Program | ExpressionFaults:
-        found = self._compiled.get(source)
+        kept = self._compiled if SETS in source else self.shared
+        found = kept.get(source)
         if found is None:
             try:
                 found = self.engine.compile(source, self.sets)
             except ExpressionFaults as faults:
                 found = faults
-            self._compiled[source] = found
+            kept[source] = found
         return found
 
 

@@ -7,18 +7,20 @@ Four verbs, no order. An import needs one `allow` that covers all of it; every `
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from gateway.model.decision import Action, Decision, Plan, Reason, StageCall, Within
+from gateway.model.decision import Action, Decision, Lent, Plan, Reason, StageCall, Within
+from gateway.model.stop import Stop
 from gateway.model.usage import Quota
 from gateway.policy import wording
 from gateway.policy.expression import Truth
-from gateway.policy.facts import Facts, FactValue
-from gateway.policy.grants import Grant, nearest, possible, weigh
-from gateway.policy.matching import Touched, touch
+from gateway.policy.facts import OPENED, Facts, FactValue
+from gateway.policy.grants import Grant, borrowed, nearest, possible, weigh
+from gateway.policy.matching import Touched, openable, touch, who
 from gateway.policy.plan import contradicting, demanded, demanding, missing
-from gateway.policy.rules import Mode, Policy, Verb
+from gateway.policy.rules import Mode, Policy, StopRule, Verb
 from gateway.policy.within import QUOTAS, UNLIMITED, covers, meet, quota, uncovered
 
 
@@ -36,14 +38,21 @@ def decide(
         return Decision(method=method, action=Action.DENY, revision=policy.revision, reasons=(reason,))
     known = facts.knowing({"request.method": method})
     touched = touch(policy, method, known, final=final)
-    return _ruling(method, known.values, touched, final, stages).decision(policy.revision)
+    keys = _openable(policy, method, known) if policy.break_glass else ()
+    decision = _ruling(method, known.values, touched, final, stages, keys).decision(policy.revision)
+    return replace(decision, stops=_stops(touched)) if policy.stops else decision
+
+
+def _stops(touched: Iterable[Touched]) -> tuple[Stop, ...]:
+    return tuple(one.rule.stop for one in touched if isinstance(one.rule, StopRule))
 
 
 class Ruling(NamedTuple):
     """One question and the rules that count, or may count, towards its answer.
 
     `sure` is what is left of the grants that hold, `unsure` of those that only may hold and offer something more.
-    `planned` are the stages of the rules that count, `limit` all their limits met.
+    `planned` are the stages of the rules that count, `limit` all their limits met. `openable` are break-glass rules
+    that the caller could open.
     """
 
     method: str
@@ -59,6 +68,7 @@ class Ruling(NamedTuple):
     unsure: tuple[Within, ...]
     planned: tuple[StageCall, ...]
     limit: Within
+    openable: tuple[str, ...]
 
     def decision(self, revision: str) -> Decision:
         reasons = tuple(self.reasons())
@@ -72,6 +82,7 @@ class Ruling(NamedTuple):
                 plan=Plan(quotas=_quotas([self.limit])),
                 warnings=_said(self.warnings()),
                 outcomes=outcomes,
+                openable=self.openable,
             )
         within = self.sure + self.unsure
         return Decision(
@@ -84,13 +95,15 @@ class Ruling(NamedTuple):
             refused_when=_said(self.refused_when()),
             warnings=_said(self.warnings()),
             outcomes=outcomes,
+            lent=self.lent(),
+            openable=self.openable,
         )
 
     def reasons(self) -> Iterator[Reason]:
         """Everything that refuses the import; the first one is what its owner should hear first."""
         yield from self._denials()
         if not self.grants:
-            yield wording.not_granted(self.method)
+            yield wording.not_granted(self.method, self.openable)
             return
         yield from self._overruns()
         yield from self._uncovered()
@@ -98,6 +111,9 @@ class Ruling(NamedTuple):
 
     def _denials(self) -> Iterator[Reason]:
         for one in _counting(self.denies):
+            if isinstance(one.rule, StopRule):
+                yield wording.stopped(one.rule.message or "", self.values, one.rule.name)
+                continue
             doubt = one.truth is not Truth.YES
             yield wording.denied(self.method, one.rule.message, self.values, doubt=doubt, rule=one.rule.name)
 
@@ -116,7 +132,8 @@ class Ruling(NamedTuple):
         near = nearest(self.grants)
         if near.fails:
             owns = [grant.touched.within for grant in self.grants]
-            yield wording.not_covered(self.method, near.fails[0], self.values, owns, near.touched.rule.name)
+            rule = near.touched.rule.name
+            yield wording.not_covered(self.method, near.fails[0], self.values, owns, rule, self.openable)
         else:
             yield wording.nothing_left(self.method, near.touched.rule.name)
 
@@ -125,6 +142,12 @@ class Ruling(NamedTuple):
             yield wording.conflict(stage, demanding(_counting(self.requires), stage))
         for stage in missing(self.planned, self.stages):
             yield wording.stage_unavailable(stage, demanding(_counting(self.requires), stage))
+
+    def lent(self) -> Lent | None:
+        """The opening that the import rests on; see `gateway.policy.facts.OPENED`."""
+        rule = borrowed(self.grants)
+        opened: Any = self.values.get(OPENED, {})
+        return None if rule is None else Lent(rule, **opened.get(rule, {}))
 
     def settled(self) -> bool:
         """True if no fact that is still unknown could change the answer."""
@@ -178,8 +201,19 @@ class Ruling(NamedTuple):
         return wording.filled(one.rule.message, self.values) if one.rule.message else otherwise
 
 
+def _openable(policy: Policy, method: str, facts: Facts) -> tuple[str, ...]:
+    asking = who(facts)
+    able = (rule for rule in policy.break_glass if openable(rule, asking, facts.now))
+    return tuple(rule.name for rule in able if method in rule.methods)
+
+
 def _ruling(
-    method: str, values: Mapping[str, FactValue], touched: list[Touched], final: bool, stages: Container[str] | None
+    method: str,
+    values: Mapping[str, FactValue],
+    touched: list[Touched],
+    final: bool,
+    stages: Container[str] | None,
+    keys: tuple[str, ...],
 ) -> Ruling:
     sides: dict[Verb, list[Touched]] = {verb: [] for verb in Verb}
     for one in touched:
@@ -202,6 +236,7 @@ def _ruling(
         unsure=unsure,
         planned=demanded(_counting(sides[Verb.REQUIRE])),
         limit=limit,
+        openable=keys,
     )
 
 

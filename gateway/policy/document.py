@@ -40,13 +40,16 @@ class WrittenRule:
 @dataclass(frozen=True, slots=True)
 class File:
     """One file. `rule_ids` and `set_names` also hold what was too broken to be read, so that one mistake is not told
-    again by everything that refers to it."""
+    again by everything that refers to it. `source` is the file's name in the tree."""
 
     policy: str
+    source: str = ""
+    name: Node | None = None
     scope: Node | None = None
     sets: Mapping[str, Node] = field(default_factory=dict)
     rules: tuple[WrittenRule, ...] = ()
     exemptions: tuple[Node, ...] = ()
+    delegates: tuple[Node, ...] = ()
     rule_ids: frozenset[str] = frozenset()
     set_names: frozenset[str] = frozenset()
 
@@ -63,7 +66,6 @@ def read_file(source: Source, schema: Mapping[str, Any]) -> tuple[File | None, l
     broken = {path[:length] for path, _ in faults for length in (1, 2, 3)}
     if not isinstance(root.value, dict):
         return None, problems
-    problems += _unsupported(root)
     rules = []
     for number, node in enumerate(_items(root, "rules")):
         path: Path = ("rules", number)
@@ -78,7 +80,7 @@ def _readable(node: Node, path: Path, broken: set[Path]) -> Node:
     if path not in broken:
         return node
     entries = {key: entry for key, entry in _entries(node).items() if (*path, key) not in broken}
-    return Node(entries, node.place, node.width, node.lines)
+    return node.holding(entries)
 
 
 def _entries(node: Node) -> Mapping[str, Entry]:
@@ -89,13 +91,15 @@ def _file(root: Node, rules: list[WrittenRule], broken: set[Path]) -> File:
     name, sets = root.get("policy"), root.get("sets")
     named = {key: entry.node for key, entry in _entries(sets).items()} if sets else {}
     scope = root.get("scope") if ("scope",) not in broken else None
-    exemptions = enumerate(_items(root, "exemptions"))
     return File(
         policy=str(name.value) if name is not None else "",
+        source=root.place.file,
+        name=name,
         scope=scope,
         sets={key: node for key, node in named.items() if ("sets", key) not in broken},
         rules=tuple(rules),
-        exemptions=tuple(node for number, node in exemptions if ("exemptions", number) not in broken),
+        exemptions=tuple(_whole(root, "exemptions", broken)),
+        delegates=tuple(_whole(root, "delegates", broken)),
         rule_ids=frozenset(_ids(root)),
         set_names=frozenset(named),
     )
@@ -106,17 +110,15 @@ def _items(root: Node, key: str) -> list[Node]:
     return node.value if node is not None and isinstance(node.value, list) else []
 
 
+def _whole(root: Node, key: str, broken: set[Path]) -> Iterator[Node]:
+    yield from (node for number, node in enumerate(_items(root, key)) if (key, number) not in broken)
+
+
 def _ids(root: Node) -> Iterator[str]:
     for node in _items(root, "rules"):
         name = node.get("id")
         if name is not None:
             yield str(name.value)
-
-
-def _unsupported(root: Node) -> Iterator[Problem]:
-    if root.get("delegates") is not None:
-        key = root.key("delegates")
-        yield key.problem("not-supported", "'delegates' is not supported by this version", "leave it out")
 
 
 def _rule(node: Node, readable: Node, *, misspelt: bool) -> tuple[WrittenRule | None, list[Problem]]:
@@ -144,3 +146,6 @@ def _payload(node: Node, verb: Verb) -> Iterator[Problem]:
         if key != carries and node.get(key) is not None:
             message = f"'{key}' does not go with '{verb}'"
             yield node.key(key).problem("misplaced-key", message, f"write a '{other}' rule beside this one")
+    if verb is not Verb.ALLOW and node.get("break_glass") is not None:
+        message = f"'break_glass' does not go with '{verb}'"
+        yield node.key("break_glass").problem("misplaced-key", message, "only an 'allow' can be opened")

@@ -7,24 +7,26 @@ from dataclasses import fields
 from datetime import UTC, datetime
 
 from gateway.model.decision import Within
+from gateway.policy.delegates import below
 from gateway.policy.problems import Problem
 from gateway.policy.reader import Entry, Node
 from gateway.policy.resolving import Resolver
 from gateway.policy.rules import EVERYONE, Exemption, Rule, Selector, Verb
 from gateway.policy.spelling import suggestion
+from gateway.policy.zones import Zone
 
 _LIMITS = tuple(limit.name for limit in fields(Within))
 
 
 def read_exemption(
-    node: Node, policy: str, scope: Selector, rules: Mapping[str, Rule], known: Collection[str], resolver: Resolver
+    node: Node, policy: str, scope: Selector, rules: Mapping[str, Rule], known: Collection[str], zone: Zone
 ) -> Exemption | None:
     """The exemption, or None where the rule it names cannot be read. `known` also names rules that are broken."""
-    rule = rules.get(_text(node, "rule"))
+    rule, resolver = rules.get(_text(node, "rule")), zone.resolver
     if rule is None:
         resolver.problems += _unknown(node, known)
         return None
-    resolver.problems += _misfits(node, rule)
+    resolver.problems += [*_misfits(node, rule), *_foreign(node, rule, zone.directory)]
     selector = _narrowed(node, scope, resolver)
     return Exemption(
         policy=policy,
@@ -68,6 +70,14 @@ def _misfits(node: Node, rule: Rule) -> Iterator[Problem]:
     else:
         yield from _wrong_part(node, "without", "within")
         yield from _lacking(node, _listed(node, "without"), _stages(rule), f"requirement '{rule.name}'")
+
+
+def _foreign(node: Node, rule: Rule, directory: str) -> Iterator[Problem]:
+    """Who writes a delegated folder may loosen nothing but what was written there."""
+    if not below(rule.place.file, directory):
+        where = node.get("rule") or node
+        message = f"'{rule.name}' is not a rule of '{directory}', which is all that may be loosened here"
+        yield where.problem("delegate-exemption", message, "ask those who wrote the rule")
 
 
 def _keys(node: Node) -> Iterable[Entry]:

@@ -9,11 +9,11 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.model.decision import Decision
+from gateway.model.decision import Decision, Lent
 from gateway.policy.decide import decide
 from gateway.policy.expression import Truth
-from gateway.policy.facts import Facts
-from gateway.policy.matching import Touched, Who, active, exempting, selects, touch, who
+from gateway.policy.facts import OPENED, Facts
+from gateway.policy.matching import Touched, Who, active, exempting, selects, shut, touch, who
 from gateway.policy.rules import EVERYONE, Mode, Policy, Rule, Selector, Verb
 from gateway.policy.within import keeps, limits
 from gateway.policy.wording import said_fact, said_limit, said_within
@@ -80,6 +80,7 @@ def _order(account: Account) -> tuple[int, str, int]:
 def _account(policy: Policy, one: Touched, method: str, facts: Facts, asking: Who) -> Account:
     clauses = [
         *_selectors(one.rule, asking, facts),
+        *_opening(one.rule, asking, facts),
         *_conditions(one.rule, facts),
         *_limits(one, method, facts),
         *_notes(policy, one, asking, facts),
@@ -91,7 +92,8 @@ def _selectors(rule: Rule, asking: Who, facts: Facts) -> Iterator[Clause]:
     if rule.active_from or rule.active_until:
         since, until = rule.active_from or "ever", rule.active_until or "ever"
         yield _clause(active(facts.now, rule.active_from, rule.active_until), f"from {since} until {until}")
-    for word, selector in (("scope", rule.scope), ("for", rule.selector)):
+    bounds = (("delegated to", bound) for bound in rule.bounds)
+    for word, selector in (*bounds, ("scope", rule.scope), ("for", rule.selector)):
         if selector != EVERYONE:
             yield _clause(selects(selector, asking), f"{word}: {_selector_said(selector)}")
 
@@ -103,6 +105,19 @@ def _clause(holds: bool, text: str) -> Clause:
 def _selector_said(selector: Selector) -> str:
     keys = ((key, getattr(selector, key)) for key in ("domains", "projects", "tags", "roles"))
     return "; ".join(f"{key} {', '.join(sorted(values))}" for key, values in keys if values is not None)
+
+
+def _opening(rule: Rule, asking: Who, facts: Facts) -> Iterator[Clause]:
+    if rule.break_glass is None:
+        return
+    if shut(rule, asking):
+        roles = ", ".join(sorted(rule.break_glass.roles))
+        yield _clause(False, f"break_glass not opened   (roles {roles} may, for at most {rule.break_glass.longest})")
+        return
+    opened: Any = facts.values[OPENED]
+    lent = Lent(rule.name, **opened[rule.name])
+    said = f"opened{f' by {lent.by}' if lent.by else ''}{f' until {lent.until}' if lent.until else ''}"
+    yield _clause(True, f"break_glass {said}")
 
 
 def _conditions(rule: Rule, facts: Facts) -> Iterator[Clause]:

@@ -6,6 +6,7 @@ Rule 2: an answer is YES or NO only when the engine says so with a boolean; ever
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from gateway.model.errors import Refusal
-from gateway.policy.facts import VOCABULARY, FactType, FactValue
+from gateway.policy.facts import VOCABULARY, FactType, FactValue, Phase
 from gateway.policy.functions import IMPLEMENTATIONS
 from gateway.policy.syntax import INT_LIMIT, ExpressionFaults, Fault, Literal
 from gateway.policy.typecheck import SETS, Checked, Sets, check
@@ -23,7 +24,7 @@ Run = Callable[[dict[str, Any]], object]
 
 
 class Truth(StrEnum):
-    """`OPEN`: a fact it needs is not known yet. `ERROR`: all its facts are known and it still has no answer."""
+    """`OPEN`: a fact it needs is not known yet. `ERROR`: nothing it needs is still to come, and it has no answer."""
 
     YES = "yes"
     NO = "no"
@@ -41,13 +42,22 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One compiled condition. `facts` are the VOCABULARY names it reads. Safe to use from many threads."""
+    """One compiled condition. `facts` are the VOCABULARY names it reads. Safe to use from many threads.
+
+    `awaited` are those of them that may still become known. What is known of the caller is known at once or never.
+    """
 
     source: str
     facts: frozenset[str]
+    awaited: frozenset[str]
     _run: Run
     _sets: Mapping[str, list[str]]
     _readers: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """Equal for programs that answer alike: the text, and what the lists it names hold."""
+        return (self.source, *((name, tuple(items)) for name, items in self._sets.items()))
 
     def evaluate(self, values: Mapping[str, FactValue]) -> Truth:
         """The answer for these facts; CEL's `&&` and `||` absorb what is unknown where the other side decides."""
@@ -65,7 +75,7 @@ class Program:
             return Truth.YES
         if answer is False:
             return Truth.NO
-        return Truth.ERROR if self.facts <= values.keys() else Truth.OPEN
+        return Truth.ERROR if self.awaited <= values.keys() else Truth.OPEN
 
 
 def _text(value: object) -> str | None:
@@ -127,8 +137,15 @@ def engine(name: str) -> Engine:
 
 def _program(checked: Checked, sets: Sets, run: Run) -> Program:
     readers = tuple((name, _READERS[VOCABULARY[name][1]]) for name in sorted(checked.facts))
-    lists = {SETS + name: list(sets[name]) for name in sorted(checked.sets)}
-    return Program(checked.source, checked.facts, run, lists, readers)
+    lists = {SETS + name: _listed(sets[name]) for name in sorted(checked.sets)}
+    awaited = frozenset(name for name in checked.facts if VOCABULARY[name][0] is not Phase.WHO)
+    return Program(checked.source, checked.facts, awaited, run, lists, readers)
+
+
+@lru_cache(maxsize=1024)
+def _listed(items: tuple[str, ...]) -> list[str]:
+    """A set as engines take it: one list, which nobody writes to, however many programs name it."""
+    return list(items)
 
 
 def _bad_pattern(pattern: Literal, reason: object) -> ExpressionFaults:
@@ -214,6 +231,8 @@ class _CelPython:
         self._quiet.log_errors = False
         self._environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
         self._functions = {name: self._wrapped(function) for name, function in IMPLEMENTATIONS.items()}
+        # Its own one does not know a text that `+` has made.
+        self._functions["contains"] = self._wrapped(operator.contains)
 
     def compile(self, source: str, sets: Sets = {}) -> Program:  # noqa: B006 - never written to
         checked = check(source, sets)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-FactValue = str | int | bool | tuple[str, ...] | Mapping[str, str]
+FactValue = str | int | bool | tuple[str, ...] | Mapping[str, str] | Mapping[str, Mapping[str, str]]
 
 
 class Phase(StrEnum):
@@ -36,6 +36,9 @@ VOCABULARY: Mapping[str, tuple[Phase, FactType]] = {
     "project.name": (Phase.WHO, FactType.STRING),
     "project.domain": (Phase.WHO, FactType.STRING),
     "project.tags": (Phase.WHO, FactType.STRINGS),
+    "project.imports.accepted": (Phase.WHO, FactType.INT),
+    "project.imports.rejected": (Phase.WHO, FactType.INT),
+    "project.imports.first_at": (Phase.WHO, FactType.INT),
     "user.id": (Phase.WHO, FactType.STRING),
     "user.roles": (Phase.WHO, FactType.STRINGS),
     "request.method": (Phase.REQUEST, FactType.STRING),
@@ -55,6 +58,17 @@ VOCABULARY: Mapping[str, tuple[Phase, FactType]] = {
     "content.disk_format": (Phase.CONTENT, FactType.STRING),
 }
 
+GROUPS = frozenset(name.rpartition(".")[0] for name in VOCABULARY)
+"""What stands before the last dot of a fact: `request`, `project.imports`..."""
+
+HISTORY = frozenset(name for name in VOCABULARY if name.startswith("project.imports."))
+"""What a project has imported so far: images that became active, imports that content or policy refused, and whole days
+since the first of the former (absent while there is none). Learned only for trees that ask."""
+
+OPENED = "project.opened"
+"""The break-glass rules that are open for the project, by name, each with `id`, `by` and `until` of its opening.
+Written by the gateway alone; no condition can read it: it opens the rules it names, and loosens nothing else."""
+
 METHODS = ("copy-image", "glance-direct", "glance-download", "oci-download", "s3-download", "web-download")
 """Every import method the language knows. A build registers some of them; `all` means those."""
 
@@ -67,6 +81,9 @@ SOURCE_FACTS: Mapping[str, frozenset[str]] = {
     "glance-download": frozenset({"request.region"}),
 }
 """The facts about a source each method has. A limit key whose fact a method lacks is ignored for that method."""
+
+SOURCE_NAMES: frozenset[str] = frozenset[str]().union(*SOURCE_FACTS.values())
+"""The facts about a source that any method has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,14 @@ def possible(grants: Iterable[Grant]) -> list[Grant]:
     return [grant for grant in grants if grant.covers is not Truth.NO and not impossible(grant.left)]
 
 
+def borrowed(grants: Iterable[Grant]) -> str | None:
+    """The first break-glass rule, by name, of grants that cover the import only because such rules are open."""
+    ways = possible(grants)
+    if any(grant.covers is Truth.YES and grant.touched.rule.break_glass is None for grant in ways):
+        return None
+    return min((grant.touched.rule.name for grant in ways if grant.touched.rule.break_glass), default=None)
+
+
 def nearest(grants: Iterable[Grant]) -> Grant:
     """The grant that fails on the fewest limits."""
     return min(grants, key=lambda grant: (len(grant.fails), grant.touched.rule.name))

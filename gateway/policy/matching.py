@@ -7,18 +7,22 @@ from typing import Any, NamedTuple
 
 from gateway.model.decision import StageCall, Within
 from gateway.policy.expression import Truth
-from gateway.policy.facts import Facts
+from gateway.policy.facts import OPENED, Facts
 from gateway.policy.rules import EVERYONE, Exemption, Policy, Rule, Selector, Verb
 from gateway.policy.within import for_method, keeps, limits, loosened
 
 
 class Who(NamedTuple):
-    """The facts selectors look at. All of them are known once the token has been read."""
+    """The facts selectors look at. All of them are known once the token has been read.
+
+    `opened` are the break-glass rules that are open for the project, by name.
+    """
 
     project: str
     domain: str
     tags: frozenset[str]
     roles: frozenset[str]
+    opened: frozenset[str] = frozenset()
 
 
 class Touched(NamedTuple):
@@ -45,6 +49,7 @@ def who(facts: Facts) -> Who:
         str(values["project.domain"]),
         frozenset(values["project.tags"]),  # type: ignore[arg-type]
         frozenset(values["user.roles"]),  # type: ignore[arg-type]
+        frozenset(values.get(OPENED, ())),  # type: ignore[arg-type]
     )
 
 
@@ -64,7 +69,7 @@ def selects(selector: Selector, who: Who) -> bool:
 
 
 def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
-    """The rules whose selectors can match, in the order of their names.
+    """The rules whose selectors can match, in the order of their names, after the stops.
 
     Its cost does not depend on rules of other projects and tags.
     """
@@ -76,7 +81,12 @@ def candidates(policy: Policy, method: str, who: Who) -> list[Rule]:
         found.update(index.by_tag.get(method, nothing).get(tag, ()))
     for role in who.roles:
         found.update(index.by_role.get(method, nothing).get(role, ()))
-    return [policy.rules[position] for position in sorted(found)]
+    rules = [policy.rules[position] for position in sorted(found)]
+    return [*_stopping(policy, method, who), *rules] if policy.stops else rules
+
+
+def _stopping(policy: Policy, method: str, who: Who) -> list[Rule]:
+    return [one for one in policy.stops if method in one.methods and selects(one.selector, who)]
 
 
 def selected(rule: Rule, who: Who, at: datetime) -> bool:
@@ -85,12 +95,26 @@ def selected(rule: Rule, who: Who, at: datetime) -> bool:
         return False
     if rule.selector is not EVERYONE and not selects(rule.selector, who):
         return False
+    if rule.bounds and not all(selects(bound, who) for bound in rule.bounds):
+        return False
     return active(at, rule.active_from, rule.active_until)
 
 
+def shut(rule: Rule, who: Who) -> bool:
+    """Is it a break-glass rule that nobody has opened for the project?"""
+    return rule.break_glass is not None and rule.name not in who.opened
+
+
+def openable(rule: Rule, who: Who, at: datetime) -> bool:
+    """Is it one that this caller could open, and would it then be for this caller?"""
+    glass = rule.break_glass
+    able = glass is not None and not glass.roles.isdisjoint(who.roles)
+    return able and shut(rule, who) and selected(rule, who, at)
+
+
 def outcome(rule: Rule, who: Who, facts: Facts) -> Truth:
-    """Not selected: NO. Any condition false: NO. All true: YES. Else see `_doubtful`."""
-    if not selected(rule, who, facts.now):
+    """Not selected, or not opened: NO. Any condition false: NO. All true: YES. Else see `_doubtful`."""
+    if not selected(rule, who, facts.now) or shut(rule, who):
         return Truth.NO
     if not rule.when:
         return Truth.YES

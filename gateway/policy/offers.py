@@ -7,23 +7,30 @@ specification of 2015 names, each as description, type and value.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.model.decision import Action, Decision, Within
 from gateway.model.usage import Quota
 from gateway.policy.decide import decide
-from gateway.policy.facts import Facts
-from gateway.policy.rules import Policy
+from gateway.policy.facts import OPENED, Facts
+from gateway.policy.matching import openable, who
+from gateway.policy.rules import Policy, Rule
 from gateway.policy.within import LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """One decision for each registered method, made with the facts of the first phase."""
+    """One decision for each registered method, made with the facts of the first phase.
+
+    `openable` are the break-glass rules this caller may open, `opened` those that are open for its project, each with
+    what is known of its opening.
+    """
 
     revision: str
     decisions: Mapping[str, Decision]
+    openable: tuple[Rule, ...] = ()
+    opened: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -49,7 +56,12 @@ def offers(policy: Policy, facts: Facts, stages: Container[str] | None = None) -
 
     `stages` are the names of the stages set up at this site; None means all. Raises KeyError as `decide` does.
     """
-    return Offers(policy.revision, {method: decide(policy, method, facts, stages=stages) for method in policy.methods})
+    decisions = {method: decide(policy, method, facts, stages=stages) for method in policy.methods}
+    if not policy.break_glass:
+        return Offers(policy.revision, decisions)
+    asking, opened = who(facts), facts.values.get(OPENED, {})
+    mine = tuple(rule for rule in policy.break_glass if openable(rule, asking, facts.now))
+    return Offers(policy.revision, decisions, mine, opened)  # type: ignore[arg-type]
 
 
 def within_json(within: Within) -> dict[str, int | list[str] | list[int]]:
@@ -77,6 +89,26 @@ def withheld_json(decision: Decision) -> dict[str, str]:
     return {"reason": reason.code.value, "message": f"{reason.message} {reason.remedy}".strip()}
 
 
+def break_glass_json(offered: Offers) -> dict[str, Any]:
+    """What may be opened in an emergency and what is open; nothing where there is neither."""
+    found: dict[str, Any] = {}
+    if offered.openable:
+        found["may_open"] = [openable_json(rule) for rule in offered.openable]
+        found["how"] = HOW_TO_OPEN
+    if offered.opened:
+        found["open"] = [{"rule": rule, **opening} for rule, opening in sorted(offered.opened.items())]
+    return {"break_glass": found} if found else {}
+
+
+def openable_json(rule: Rule) -> dict[str, Any]:
+    """A break-glass rule: its name, the methods it grants, and for how many seconds it may be opened."""
+    longest = int(rule.break_glass.longest.total_seconds()) if rule.break_glass else 0
+    return {"rule": rule.name, "methods": sorted(rule.methods), "max_seconds": longest}
+
+
+HOW_TO_OPEN = 'POST /v2/info/import/break-glass {"rule": ..., "reason": ..., "duration": "1h"}'
+
+
 def policy_json(offered: Offers) -> dict[str, Any]:
     """The value of `import-policy`."""
     known = sorted(offered.decisions.items())
@@ -84,6 +116,7 @@ def policy_json(offered: Offers) -> dict[str, Any]:
         "revision": offered.revision,
         "methods": {name: offer_json(one) for name, one in known if one.action is not Action.DENY},
         "withheld": {name: withheld_json(one) for name, one in known if one.action is Action.DENY},
+        **break_glass_json(offered),
     }
 
 

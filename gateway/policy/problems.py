@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.model.errors import Refusal
 from gateway.policy.rules import Place
 
+MOST = 100
+"""As many problems of one file are told: nobody reads more, and hostile files have a hundred thousand."""
+
 _WINDOW = 100
+
+
+class Level(StrEnum):
+    """An error keeps a tree from loading; a warning is probably a mistake; info is worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +33,10 @@ class Problem:
     hint: str = ""
     line: str = ""
     width: int = 1
+    level: Level = Level.ERROR
 
     def __str__(self) -> str:
-        head = f"{self.place}: error[{self.code}]: {self.message}"
+        head = f"{self.place}: {self.level}[{self.code}]: {self.message}"
         if not self.line.strip():
             return f"{head}\n     | {self.hint}" if self.hint else head
         shown, column = self._window()
@@ -45,8 +58,9 @@ class Problems(Refusal):
     code = "invalid-files"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=_order))
-        count = len(self.problems)
+        found = sorted(problems, key=_order)
+        self.problems = tuple(_told(found))
+        count = len(found)
         files = len({problem.place.file for problem in self.problems})
         super().__init__(
             f"{count} problem{'s' * (count != 1)} in {files} file{'s' * (files != 1)}",
@@ -55,6 +69,19 @@ class Problems(Refusal):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
+
+
+def _told(found: Sequence[Problem]) -> Iterator[Problem]:
+    """The first ones of each file."""
+    told: dict[str, int] = {}
+    for problem in found:
+        file = problem.place.file
+        told[file] = told.get(file, 0) + 1
+        if told[file] <= MOST:
+            yield problem
+        elif told[file] == MOST + 1:
+            message = f"the file has more than {MOST} problems; the others are not told"
+            yield Problem("too-many-problems", problem.place, message, "correct those above first")
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str, str]:

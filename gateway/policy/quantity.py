@@ -10,6 +10,7 @@ _SIZE = re.compile(r"([0-9]{1,18})(B|KiB|MiB|GiB|TiB|PiB)")
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+_LONGEST_OPENING = 30 * 86400
 MAX_SIZE = (1 << 63) - 1
 
 
@@ -45,3 +46,14 @@ def parse_duration(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write it like 24h")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def opening_seconds(text: str) -> int:
+    """Seconds a break-glass rule may be open: as `parse_duration`, of at least one and at most 30 days.
+
+    Raises ValueError: what lasts longer is no emergency, it is an exemption.
+    """
+    seconds = parse_duration(text)
+    if not 0 < seconds <= _LONGEST_OPENING:
+        raise ValueError(f"{text!r} is not between 1s and 30d")
+    return seconds

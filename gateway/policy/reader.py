@@ -8,14 +8,14 @@ schema, section 10.3, without floats, octal and hexadecimal numbers).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from yaml import events as ev
 
-from gateway.policy.problems import Problem, Problems
+from gateway.policy.problems import MOST, Problem, Problems
 from gateway.policy.rules import Place
 
 MAX_BYTES = 1 << 20
@@ -24,8 +24,12 @@ MAX_NODES = 100_000
 _LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "": None}
+_START = yaml.Mark("", 0, 0, 0, None, 0)
+_ANCHORS = "anchors, aliases and merge keys are not used here"
 # What YAML calls a line break and an editor does not, and what no text file holds.
-_STRANGE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_STRANGE = re.compile(
+    "\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +40,70 @@ class Source:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
+class Page:
+    """A file being read: what every node of it shares. Its lines are only there once a problem has to be shown."""
+
+    __slots__ = ("_lines", "_source")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lines: Sequence[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @property
+    def lines(self) -> Sequence[str]:
+        if self._lines is None:
+            self._lines = _decoded(self._source).split("\n")
+        return self._lines
+
+    def line(self, row: int) -> str:
+        """The line of a row, which counts from 0; empty below the last one, where an end may be."""
+        return self.lines[row] if row < len(self.lines) else ""
+
+
 class Node:
     """A value with its place. `value` is str, int, bool, None, a list of nodes, or a dict of `Entry` by key.
 
-    `lines` are those of the whole file, `width` is its length on its first line. `style` is YAML's: "" plain, ' " | >.
+    `style` is YAML's: "" plain, ' " | >. A large tree is millions of these: no dataclass, as checking that nobody
+    writes to one costs as much as reading it, and its place is only worked out where somebody asks.
     """
 
-    value: Any
-    place: Place
-    width: int
-    lines: Sequence[str] = field(repr=False, compare=False)
-    style: str = ""
+    __slots__ = ("_end", "_page", "_start", "style", "value")
+
+    def __init__(self, value: Any, page: Page, start: Any, end: Any, style: str = "") -> None:
+        self.value = value
+        self.style = style
+        self._page = page
+        self._start = start
+        self._end = end
+
+    @property
+    def place(self) -> Place:
+        return Place(self._page.name, self._start.line + 1, self._start.column + 1)
+
+    @property
+    def width(self) -> int:
+        """Its length on its first line, and never 0."""
+        start, end = self._start, self._end
+        last: int = end.column if end.line == start.line else len(self.line)
+        return max(1, last - int(start.column))
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """Those of the whole file."""
+        return self._page.lines
 
     @property
     def line(self) -> str:
         """The source line it starts on."""
-        return self.lines[self.place.line - 1] if self.place.line <= len(self.lines) else ""
+        return self._page.line(self._start.line)
+
+    def holding(self, value: Any) -> Node:
+        """Another value in the same place."""
+        return Node(value, self._page, self._start, self._end, self.style)
 
     def problem(self, code: str, message: str, hint: str = "") -> Problem:
         return Problem(code, self.place, message, hint, self.line, self.width)
@@ -68,24 +119,33 @@ class Node:
         return entry.key
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
-    key: Node
-    node: Node
+    """A key of a mapping and the value under it."""
+
+    __slots__ = ("key", "node")
+
+    def __init__(self, key: Node, node: Node) -> None:
+        self.key = key
+        self.node = node
 
 
 def plain(node: Node) -> Any:
     """The tree as ordinary values."""
-    if isinstance(node.value, dict):
-        return {key: plain(entry.node) for key, entry in node.value.items()}
-    if isinstance(node.value, list):
-        return [plain(item) for item in node.value]
-    return node.value
+    return plain_value(node.value)
+
+
+def plain_value(value: Any) -> Any:
+    """A node's value as ordinary values."""
+    if isinstance(value, dict):
+        return {key: plain_value(entry.node.value) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [plain_value(item.value) for item in value]
+    return value
 
 
 def read_yaml(source: Source) -> Node:
     """The one document of a file. Raises Problems."""
-    reading = _Reading(source.name, _decoded(source))
+    reading = _Reading(source, _decoded(source))
     root = reading.root()
     if reading.problems:
         raise Problems(reading.problems)
@@ -118,142 +178,118 @@ class _TooMuch(Exception):
     """Reading stops here; the problem is noted already."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """A collection being read; `key` is the key that waits for its value."""
-
-    value: list[Node] | dict[str, Entry]
-    event: Any
-    key: Node | None = None
-    ignored: bool = False
-
-
-@dataclass(slots=True)
 class _Reading:
-    name: str
-    text: str
-    problems: list[Problem] = field(default_factory=list)
-    lines: Sequence[str] = ()
-    stack: list[_Open] = field(default_factory=list)
-    nodes: int = 0
-    documents: int = 0
-    top: Node | None = None
+    """One file being read, by recursion: `MAX_DEPTH` bounds it before anything is nested."""
+
+    def __init__(self, source: Source, text: str) -> None:
+        self.problems: list[Problem] = []
+        self._page = Page(source)
+        self._parser = _LOADER(text)
+        self._next: Callable[[], Any] = self._parser.get_event
+        self._nodes = 0
 
     def root(self) -> Node:
-        self.lines = self.text.split("\n")
+        top = None
         try:
-            for event in self.events():
-                self.take(event)
+            top = self.document()
         except _TooMuch:
             pass
-        if self.top is None or self.top.value is None:
-            if not self.problems:
-                self.problems.append(Problem("yaml-empty", Place(self.name, 1, 1), "the file is empty"))
-            return Node(None, Place(self.name, 1, 1), 1, ())
-        return self.top
-
-    def events(self) -> Iterator[Any]:
-        try:
-            yield from yaml.parse(self.text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self.note("yaml-syntax", mark, _said(error), "check the indentation, quotes and brackets here")
         except yaml.YAMLError as error:
-            place = Place(self.name, 1, 1)
-            self.problems.append(Problem("yaml-syntax", place, str(error).splitlines()[0]))
+            self.problems.append(Problem("yaml-syntax", self.beginning(), str(error).splitlines()[0]))
+        finally:
+            self._parser.dispose()
+        if top is None or top.value is None:
+            if not self.problems:
+                self.problems.append(Problem("yaml-empty", self.beginning(), "the file is empty"))
+            return Node(None, self._page, _START, _START)
+        return top
 
-    def note(self, code: str, mark: Any, message: str, hint: str = "", width: int = 1) -> None:
-        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-        text = self.lines[line] if line < len(self.lines) else ""
-        self.problems.append(Problem(code, Place(self.name, line + 1, column + 1), message, hint, text, width))
+    def beginning(self) -> Place:
+        return Place(self._page.name, 1, 1)
+
+    def note(self, code: str, mark: Any, message: str, hint: str = "") -> None:
+        mark = mark or _START
+        place = Place(self._page.name, mark.line + 1, mark.column + 1)
+        self.problems.append(Problem(code, place, message, hint, self._page.line(mark.line)))
 
     def stop(self, code: str, mark: Any, message: str, hint: str = "") -> _TooMuch:
         self.note(code, mark, message, hint)
         return _TooMuch()
 
-    def take(self, event: Any) -> None:
-        if isinstance(event, ev.NodeEvent):
-            self.count(event)
-        match event:
-            case ev.DocumentStartEvent():
-                self.document(event)
-            case ev.ScalarEvent():
-                self.finish(self.scalar(event))
-            case ev.AliasEvent():
-                self.finish(self.node(None, event))
-            case ev.MappingStartEvent():
-                self.open({}, event)
-            case ev.SequenceStartEvent():
-                self.open([], event)
-            case ev.CollectionEndEvent():
-                closed = self.stack.pop()
-                self.finish(self.node(closed.value, closed.event))
+    def document(self) -> Node | None:
+        """The one document. Every event is asked for, so that what follows the document is seen too."""
+        top = None
+        while (event := self._next()) is not None:
+            if isinstance(event, ev.DocumentStartEvent):
+                if top is not None:
+                    raise self.stop(
+                        "yaml-documents", event.start_mark, "a file holds one document", "make it a file of its own"
+                    )
+                top = self.value(self._next(), 0)
+        return top
 
-    def count(self, event: Any) -> None:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
+    def value(self, event: Any, depth: int) -> Node:
+        """The value that begins with an event, read up to its end."""
+        self._nodes += 1
+        if len(self.problems) > MOST:
+            raise _TooMuch
+        if self._nodes > MAX_NODES:
             raise self.stop("yaml-size", event.start_mark, f"more than {MAX_NODES} values", "split the file")
+        kind = type(event)
         if event.anchor is not None:
-            message = "anchors, aliases and merge keys are not used here"
-            self.note("yaml-anchor", event.start_mark, message, "write the value out, or name a set")
-        if getattr(event, "tag", None) is not None:
+            self.note("yaml-anchor", event.start_mark, _ANCHORS, "write the value out, or name a set")
+        if kind is ev.AliasEvent:
+            return Node(None, self._page, event.start_mark, event.end_mark)
+        if event.tag is not None:
             self.note("yaml-tag", event.start_mark, f"the tag {event.tag!r} is not used here", "leave it out")
-
-    def document(self, event: Any) -> None:
-        self.documents += 1
-        if self.documents > 1:
-            raise self.stop(
-                "yaml-documents", event.start_mark, "a file holds one document", "make it a file of its own"
-            )
-
-    def open(self, value: list[Node] | dict[str, Entry], event: Any) -> None:
-        if len(self.stack) == MAX_DEPTH:
+        if kind is ev.ScalarEvent:
+            return self.scalar(event)
+        if depth == MAX_DEPTH:
             raise self.stop("yaml-depth", event.start_mark, f"nested deeper than {MAX_DEPTH}")
-        self.stack.append(_Open(value, event))
-
-    def node(self, value: Any, event: Any, style: str = "") -> Node:
-        start, end = event.start_mark, event.end_mark
-        line = self.lines[start.line] if start.line < len(self.lines) else ""
-        width = end.column - start.column if end.line == start.line else len(line) - start.column
-        return Node(value, Place(self.name, start.line + 1, start.column + 1), max(1, width), self.lines, style)
+        inside = self.mapping(depth + 1) if kind is ev.MappingStartEvent else self.sequence(depth + 1)
+        return Node(inside, self._page, event.start_mark, event.end_mark)
 
     def scalar(self, event: Any) -> Node:
         # The implicit flag is False for a quoted scalar, and for a plain one that has a tag.
-        plain_style = event.style is None or event.style == ""
-        return self.node(_resolved(event.value) if plain_style else event.value, event, event.style or "")
+        style = event.style or ""
+        text = event.value if style else _resolved(event.value)
+        return Node(text, self._page, event.start_mark, event.end_mark, style)
 
-    def finish(self, node: Node) -> None:
-        """A value is complete: it belongs to the innermost open collection, or it is the document."""
-        if not self.stack:
-            self.top = node
-            return
-        parent = self.stack[-1]
-        if isinstance(parent.value, list):
-            parent.value.append(node)
-        elif parent.key is None:
-            parent.key, parent.ignored = self.new_key(node, parent.value)
-        else:
-            if not parent.ignored:
-                parent.value[str(parent.key.value)] = Entry(parent.key, node)
-            parent.key = None
+    def sequence(self, depth: int) -> list[Node]:
+        found = []
+        while type(event := self._next()) is not ev.SequenceEndEvent:
+            found.append(self.value(event, depth))
+        return found
 
-    def new_key(self, node: Node, taken: dict[str, Entry]) -> tuple[Node, bool]:
-        """The key as text (a key such as `1` is the text "1"), and whether its value has to be left out."""
-        if isinstance(node.value, (dict, list)) or node.value is None:
-            self.problems.append(node.problem("yaml-key", "a key is a word"))
-            return node, True
-        text = node.value if isinstance(node.value, str) else node.line[node.place.column - 1 :][: node.width]
-        node = Node(text, node.place, node.width, node.lines, node.style)
-        if text == "<<":
-            message = "anchors, aliases and merge keys are not used here"
-            self.problems.append(node.problem("yaml-anchor", message, "write the values out"))
-            return node, True
-        if text in taken:
-            first = taken[text].key.place
-            message = f"key '{text}' appears twice; first at line {first.line}, column {first.column}"
-            self.problems.append(node.problem("yaml-duplicate-key", message, "keep one of them"))
-            return node, True
-        return node, False
+    def mapping(self, depth: int) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        while type(event := self._next()) is not ev.MappingEndEvent:
+            key = self.value(event, depth)
+            usable = self.usable(key, found)
+            node = self.value(self._next(), depth)
+            if usable:
+                found[key.value] = Entry(key, node)
+        return found
+
+    def usable(self, key: Node, taken: Mapping[str, Entry]) -> bool:
+        """Whether a key can be kept. It becomes a text: a key such as `1` is the text "1"."""
+        if isinstance(key.value, (dict, list)) or key.value is None:
+            self.problems.append(key.problem("yaml-key", "a key is a word"))
+            return False
+        if not isinstance(key.value, str):
+            key.value = key.line[key.place.column - 1 :][: key.width]
+        if key.value == "<<":
+            self.problems.append(key.problem("yaml-anchor", _ANCHORS, "write the values out"))
+            return False
+        if key.value in taken:
+            first = taken[key.value].key.place
+            message = f"key '{key.value}' appears twice; first at line {first.line}, column {first.column}"
+            self.problems.append(key.problem("yaml-duplicate-key", message, "keep one of them"))
+            return False
+        return True
 
 
 def _resolved(text: str) -> str | int | bool | None:

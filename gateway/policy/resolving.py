@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.model.decision import StageCall, Within
 from gateway.policy.hosts import host_pattern
 from gateway.policy.problems import Problem
-from gateway.policy.quantity import parse_duration, parse_size, parse_time
+from gateway.policy.quantity import opening_seconds, parse_duration, parse_size, parse_time
 from gateway.policy.reader import Node
-from gateway.policy.rules import EVERYONE, Selector
+from gateway.policy.rules import EVERYONE, BreakGlass, Selector
 from gateway.policy.spelling import suggestion
 from gateway.policy.stagewords import STAGES, Option, StageWord
 from gateway.policy.typecheck import SETS
@@ -39,6 +39,8 @@ class Resolver:
     sets: Mapping[str, tuple[str, ...]]
     known: frozenset[str]
     problems: list[Problem] = field(default_factory=list)
+    _chosen: dict[str, frozenset[str]] = field(default_factory=dict)
+    _spelled: dict[tuple[str, object], tuple[str, ...]] = field(default_factory=dict)
 
     def note(self, node: Node, code: str, message: str, hint: str = "") -> None:
         self.problems.append(node.problem(code, message, hint))
@@ -66,8 +68,15 @@ class Resolver:
     def selector(self, node: Node | None) -> Selector:
         if node is None:
             return EVERYONE
-        found = {key: frozenset(text for text, _ in self.texts(entry.node)) for key, entry in node.value.items()}
-        return Selector(**found)
+        return Selector(**{key: self.chosen(entry.node) for key, entry in node.value.items()})
+
+    def chosen(self, node: Node) -> frozenset[str]:
+        """A set is one object, however many rules name it."""
+        if not isinstance(node.value, str) or node.value.removeprefix(SETS) not in self.sets:
+            return frozenset(text for text, _ in self.texts(node))
+        if node.value not in self._chosen:
+            self._chosen[node.value] = frozenset(self.named_set(node))
+        return self._chosen[node.value]
 
     def within(self, node: Node | None) -> Within:
         if node is None:
@@ -87,6 +96,14 @@ class Resolver:
             return 0
 
     def spelled(self, node: Node, spell: Callable[[str], str]) -> tuple[str, ...]:
+        if not isinstance(node.value, str) or node.value.removeprefix(SETS) not in self.sets:
+            return self.respelled(node, spell)
+        kept = (node.value, spell)
+        if kept not in self._spelled:
+            self._spelled[kept] = self.respelled(node, spell)
+        return self._spelled[kept]
+
+    def respelled(self, node: Node, spell: Callable[[str], str]) -> tuple[str, ...]:
         found = set()
         for text, where in self.texts(node):
             try:
@@ -103,6 +120,19 @@ class Resolver:
         except ValueError as error:
             self.note(node, "bad-time", str(error), 'write it like "2027-01-31T00:00:00Z"')
             return None
+
+    def break_glass(self, node: Node | None) -> BreakGlass | None:
+        if node is None:
+            return None
+        roles, most = (node.value[key].node for key in ("roles", "max"))
+        return BreakGlass(frozenset(text for text, _ in self.texts(roles)), self.longest(most))
+
+    def longest(self, node: Node) -> timedelta:
+        try:
+            return timedelta(seconds=opening_seconds(node.value))
+        except ValueError as error:
+            self.note(node, "bad-duration", str(error), "write it like 4h")
+            return timedelta()
 
     def stages(self, node: Node | None) -> tuple[StageCall, ...]:
         calls = [] if node is None else [self.stage(item) for item in node.value]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway.model.decision import StageCall, Within
+from gateway.model.stop import Stop
 from gateway.policy.expression import Program
 
 
@@ -64,21 +65,34 @@ class Condition:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """An `allow` that grants only while it is opened for the project: by whom, and for how long at most."""
+
+    roles: frozenset[str]
+    longest: timedelta
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. `methods` is already expanded (`all` = every registered method). `message` may hold `{fact}`."""
+    """One rule. `methods` is already expanded (`all` = every registered method). `message` may hold `{fact}`.
+
+    `bounds` are the scopes of the delegates that the rule's file is under: each of them holds besides `scope`.
+    """
 
     policy: str
     id: str
     verb: Verb
     methods: frozenset[str]
     scope: Selector = EVERYONE
+    bounds: tuple[Selector, ...] = ()
     selector: Selector = EVERYONE
     when: tuple[Condition, ...] = ()
     within: Within = field(default_factory=Within)
     stages: tuple[StageCall, ...] = ()
     message: str | None = None
     mode: Mode = Mode.ENFORCE
+    break_glass: BreakGlass | None = None
     active_from: datetime | None = None
     active_until: datetime | None = None
     place: Place
@@ -87,6 +101,18 @@ class Rule:
     def __post_init__(self) -> None:
         # Joined once: every decision names every rule it touches.
         object.__setattr__(self, "name", f"{self.policy}/{self.id}")
+
+    @property
+    def audience(self) -> tuple[Selector, ...]:
+        """All of them have to select a caller."""
+        return (self.scope, *self.bounds, self.selector)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule(Rule):
+    """The deny that a stop is; see stops. No file has it."""
+
+    stop: Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +135,9 @@ class Exemption:
 class Policy:
     """A whole tree, compiled: `rules` in the order of their names, so that the order of files changes nothing.
 
-    `index` answers which rules could touch a caller and a method; see compiler.
+    `index` answers which rules could touch a caller and a method; see compiler. `facts` are all that any rule reads,
+    `break_glass` those in force that have to be opened: what nobody asks for need not be learned.
+    `stops` are laid over the tree: they are no part of its revision.
     """
 
     revision: str
@@ -117,6 +145,9 @@ class Policy:
     exemptions: Mapping[str, tuple[Exemption, ...]] = field(default_factory=dict)
     methods: tuple[str, ...]
     index: Index
+    facts: frozenset[str] = frozenset()
+    break_glass: tuple[Rule, ...] = ()
+    stops: tuple[StopRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

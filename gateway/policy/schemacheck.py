@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from gateway.policy.problems import Problem
+from gateway.policy.fitting import Check, fitting
+from gateway.policy.problems import MOST, Problem
 from gateway.policy.reader import Node, plain
 from gateway.policy.spelling import suggestion
 
@@ -36,10 +38,15 @@ def check_schema(node: Node, schema: Mapping[str, Any]) -> list[Problem]:
 
 def located(node: Node, schema: Mapping[str, Any]) -> list[tuple[Path, Problem]]:
     """The problems with the path of the value each is about."""
+    fits, validator = _made(_Key(schema))
+    if fits(node.value):
+        return []
     found = []
-    for error in _validator(_Key(schema)).iter_errors(plain(node)):
+    for error in validator.iter_errors(plain(node)):
         path: Path = tuple(error.absolute_path)
-        found += [(path, problem) for problem in _worded(error, reach(node, path))]
+        found += [(path, problem) for problem in islice(_worded(error, reach(node, path)), MOST + 1)]
+        if len(found) > MOST:
+            break
     return found
 
 
@@ -64,19 +71,21 @@ class _Key:
 
 
 @lru_cache(maxsize=16)
-def _validator(key: _Key) -> Draft202012Validator:
-    return Draft202012Validator(_inlined(key.schema, key.schema.get("$defs", {})))
+def _made(key: _Key) -> tuple[Check, Draft202012Validator]:
+    """What answers soon that all is well, and what is asked for the words where it is not."""
+    schema = inlined(key.schema, key.schema.get("$defs", {}))
+    return fitting(schema), Draft202012Validator(schema)
 
 
-def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+def inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     """The schema with `#/$defs/...` written out: looking references up is a fifth of a check's time."""
     if isinstance(schema, list):
-        return [_inlined(item, definitions) for item in schema]
+        return [inlined(item, definitions) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
     target = definitions[schema["$ref"].removeprefix("#/$defs/")] if "$ref" in schema else {}
     whole = {**target, **schema}
-    return {key: _inlined(value, definitions) for key, value in whole.items() if key not in ("$ref", "$defs")}
+    return {key: inlined(value, definitions) for key, value in whole.items() if key not in ("$ref", "$defs")}
 
 
 def _worded(error: ValidationError, node: Node) -> Iterator[Problem]:

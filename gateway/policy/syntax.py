@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.policy.facts import GROUPS
+
 MAX_LENGTH = 4096
 MAX_NESTING = 12
 MAX_CHAIN = 40
@@ -303,6 +305,6 @@ class _Parser:
             raise self._unexpected("a name follows a dot")
         if self._next.text == "(" and self._next.kind == "sign":
             return self._call(token, tree)
-        if isinstance(tree, Name) and tree.name.count(".") == 0:
+        if isinstance(tree, Name) and ("." not in tree.name or tree.name in GROUPS):
             return Name(f"{tree.name}.{token.text}", tree.start, token.end)
         raise _fault(f"nothing has a field '{token.text}'", dot.start, token.end, f'write ["{token.text}"] for a key')

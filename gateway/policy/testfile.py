@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from gateway.model.decision import ReasonCode
-from gateway.policy.facts import SOURCE_FACTS, Facts, FactValue
+from gateway.policy.facts import OPENED, SOURCE_FACTS, SOURCE_NAMES, Facts, FactValue
 from gateway.policy.problems import Problem, Problems
 from gateway.policy.quantity import parse_size, parse_time
 from gateway.policy.reader import Node, Source, plain, read_yaml
@@ -22,7 +22,6 @@ from gateway.policy.schemacheck import check_schema
 from gateway.policy.spelling import suggestion
 from gateway.policy.stagewords import RUNNING_ORDER
 
-SOURCE_NAMES: frozenset[str] = frozenset[str]().union(*SOURCE_FACTS.values())
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -97,7 +96,16 @@ def caller(name: str, said: Mapping[str, Any]) -> dict[str, FactValue]:
         "project.tags": tuple(said.get("tags", ())),
         "user.id": said.get("user", name),
         "user.roles": tuple(said.get("roles", ("member", "reader"))),
+        **_history(said.get("imports", {})),
+        **({OPENED: {rule: {} for rule in said["opened"]}} if "opened" in said else {}),
     }
+
+
+def _history(said: Mapping[str, int]) -> dict[str, FactValue]:
+    """What a project has imported: nothing, unless it is said; a project that has imported has once begun."""
+    accepted = said.get("accepted", 1 if "first_at" in said else 0)
+    begun = {"project.imports.first_at": said.get("first_at", 0)} if accepted else {}
+    return {"project.imports.accepted": accepted, "project.imports.rejected": said.get("rejected", 0), **begun}
 
 
 def import_facts(said: Mapping[str, Any], method: str) -> dict[str, FactValue]:
@@ -146,6 +154,9 @@ class TestFile:
             for where in (image, image.get("content") or image):
                 yield from _unreadable(where.get("size"), parse_size, "bad-size")
                 yield from _unreadable(where.get("virtual_size"), parse_size, "bad-size")
+        lent = [rule.name for rule in self.policy.break_glass]
+        for one in _values(self.root.get("who")):
+            yield from _unknown(_each(one.get("opened")), lent, "break-glass rule")
         for test in self._tests():
             yield from _unreadable(test.get("now"), parse_time, "bad-time")
             yield from self._names(test)

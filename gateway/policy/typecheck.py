@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from gateway.policy.facts import VOCABULARY
 from gateway.policy.functions import BOOL, INT, LIST, MACROS, SIGNATURES, STRING, STRING_MAP, Signature, parse_cidr
+from gateway.policy.patterns import MOST as MOST_WORK
+from gateway.policy.patterns import weight
 from gateway.policy.quantity import parse_size
 from gateway.policy.spelling import suggestion
 from gateway.policy.syntax import Call, ExpressionFaults, Fault, Index, Items, Literal, Name, Operation, Tree, parse
@@ -202,7 +204,11 @@ class _Checker:
             self.fault(str(error), argument.start, argument.end)
 
     def pattern(self, tree: Call, argument: Literal) -> None:
+        before = sum(weight(str(one.value)) for one in self.patterns)
         self.patterns.append(argument)
+        if before <= MOST_WORK < before + weight(str(argument.value)):
+            hint = "repeat less, and avoid \\p classes"
+            self.fault("patterns of a condition may not be that much work", argument.start, argument.end, hint)
 
     def size(self, tree: Call, argument: Literal) -> None:
         self.folded.append((tree.start, tree.last, f" {parse_size(str(argument.value))} "))

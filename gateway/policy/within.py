@@ -6,14 +6,14 @@ A limit whose fact a method never has says nothing about that method.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from gateway.model.decision import Within
 from gateway.model.usage import Quota
 from gateway.policy.expression import Truth
-from gateway.policy.facts import SOURCE_FACTS, FactValue
+from gateway.policy.facts import SOURCE_FACTS, SOURCE_NAMES, FactValue
 
 UNLIMITED = Within()
 
@@ -38,10 +38,8 @@ LIMIT_FACTS: Mapping[str, str] = {
 
 LIMITS = (*LIMIT_FACTS, *QUOTAS)
 
-_SOURCE: frozenset[str] = frozenset[str]().union(*SOURCE_FACTS.values())
-
 _KEYS: Mapping[str, tuple[str, ...]] = {
-    method: (*(key for key, fact in LIMIT_FACTS.items() if fact not in _SOURCE - known), *QUOTAS)
+    method: (*(key for key, fact in LIMIT_FACTS.items() if fact not in SOURCE_NAMES - known), *QUOTAS)
     for method, known in SOURCE_FACTS.items()
 }
 
@@ -104,16 +102,24 @@ def _stores_keep(limit: Sequence[str], stores: Any) -> Truth:
     return _truth(all(store in limit for store in stores))
 
 
-def host_matches(host: Any, patterns: Iterable[str]) -> bool:
+def host_matches(host: Any, patterns: Container[str]) -> bool:
     """Whole labels only: `*.a.example` stands for one or more labels before `.a.example`, never for `xa.example`."""
-    return isinstance(host, str) and any(_host_covered(host, pattern) for pattern in patterns)
+    return isinstance(host, str) and _host_covered(host, patterns)
 
 
-def _host_covered(host: str, pattern: str) -> bool:
-    """Is everything `host` stands for (itself a name or a pattern) also under `pattern`?"""
-    if host == pattern:
+def _host_covered(host: str, patterns: Container[str]) -> bool:
+    """Is everything `host` stands for (itself a name or a pattern) also under one of the patterns?
+
+    Asks for each pattern that could be meant instead of looking through all: lists of hosts may be long.
+    """
+    if host in patterns:
         return True
-    return pattern.startswith("*.") and len(host) >= len(pattern) and host.endswith(pattern[1:])
+    at = host.find(".", 1)
+    while at > 0:
+        if "*" + host[at:] in patterns:
+            return True
+        at = host.find(".", at + 1)
+    return False
 
 
 @lru_cache(maxsize=4096)
@@ -135,8 +141,9 @@ def _meet(key: str, one: Any, other: Any) -> Any:
 
 
 def _hosts_met(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
-    inside = [host for host in one if any(_host_covered(host, pattern) for pattern in other)]
-    inside += [host for host in other if any(_host_covered(host, pattern) for pattern in one)]
+    some, others = frozenset(one), frozenset(other)
+    inside = [host for host in one if _host_covered(host, others)]
+    inside += [host for host in other if _host_covered(host, some)]
     return tuple(sorted(set(inside)))
 
 
@@ -170,7 +177,8 @@ def _covers(key: str, wide: Any, narrow: Any) -> bool:
     if key in AMOUNTS:
         return bool(narrow <= wide)
     if key == "hosts":
-        return all(any(_host_covered(host, pattern) for pattern in wide) for host in narrow)
+        patterns = frozenset(wide)
+        return all(_host_covered(host, patterns) for host in narrow)
     return set(narrow) <= set(wide)
 
 
@@ -181,9 +189,19 @@ def quota(within: Within) -> Quota:
 
 
 def uncovered(alternatives: Iterable[Within]) -> tuple[Within, ...]:
-    """The alternatives that no other one makes superfluous, in a fixed order."""
+    """The alternatives that no other one makes superfluous, in a fixed order.
+
+    Of several that cover each other (hosts can be written in more than one way) the first stays.
+    """
     distinct = tuple(set(alternatives))
     if len(distinct) < 2:
         return distinct
     distinct = tuple(sorted(distinct, key=repr))
-    return tuple(one for one in distinct if not any(covers(other, one) for other in distinct if other != one))
+    return tuple(one for place, one in enumerate(distinct) if not _superfluous(one, place, distinct))
+
+
+def _superfluous(one: Within, place: int, distinct: Sequence[Within]) -> bool:
+    return any(
+        at != place and covers(other, one) and (at < place or not covers(one, other))
+        for at, other in enumerate(distinct)
+    )

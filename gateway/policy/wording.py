@@ -12,7 +12,7 @@ from gateway.policy.rules import Verb
 from gateway.policy.within import LIMIT_FACTS, limits
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_PLACEHOLDER = re.compile(r"\{([a-z_]+\.[a-z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[a-z_]+)+)\}")
 _LONGEST_FACT = 200
 
 _ASK = "Ask the operators of your cloud if your project needs it."
@@ -120,6 +120,11 @@ def said_fact(key: str, values: Mapping[str, FactValue]) -> str:
     return f"{_SUBJECTS[key]} {said_size(value) if key in _SIZES else _said(value)}"
 
 
+def placeholders(message: str) -> list[str]:
+    """The facts a rule's message shows."""
+    return _PLACEHOLDER.findall(message)
+
+
 def filled(message: str, values: Mapping[str, FactValue]) -> str:
     """A rule's message with its `{fact}` placeholders filled; a fact that is not known yet shows as `<host>`."""
     return _PLACEHOLDER.sub(lambda match: _shown(match.group(1), values), message)
@@ -141,19 +146,35 @@ def method_unknown(method: str, offered: Iterable[str]) -> Reason:
     )
 
 
-def not_granted(method: str) -> Reason:
+def openings(rules: Iterable[str]) -> str:
+    """How to open the break-glass rules of these names; empty for none."""
+    names = " or ".join(f"'{rule}'" for rule in rules)
+    return f"In an emergency you may open {names}: POST /v2/info/import/break-glass." if names else ""
+
+
+def not_granted(method: str, openable: Iterable[str] = ()) -> Reason:
+    """`openable` are the break-glass rules that the caller could open."""
     return Reason(
-        code=ReasonCode.NOT_GRANTED, message=f"Nothing allows this project to import by {method}.", remedy=_ASK
+        code=ReasonCode.NOT_GRANTED,
+        message=f"Nothing allows this project to import by {method}.",
+        remedy=f"{_ASK} {openings(openable)}".strip(),
     )
 
 
-def not_covered(method: str, key: str, values: Mapping[str, FactValue], grants: Iterable[Within], rule: str) -> Reason:
+def not_covered(
+    method: str,
+    key: str,
+    values: Mapping[str, FactValue],
+    grants: Iterable[Within],
+    rule: str,
+    openable: Iterable[str] = (),
+) -> Reason:
     """Grants exist, but none covers this import; `key` is the limit the nearest one fails on."""
     ways = sorted({said_within(grant, method) or "anything" for grant in grants})
     return Reason(
         code=ReasonCode.NOT_GRANTED,
         message=f"No grant of this project covers this import by {method}. {said_fact(key, values)}.",
-        remedy="Granted: " + "; or ".join(ways) + ".",
+        remedy=f"Granted: {'; or '.join(ways)}. {openings(openable)}".strip(),
         rule=rule,
     )
 
@@ -178,6 +199,15 @@ def denied(method: str, message: str | None, values: Mapping[str, FactValue], *,
         code=ReasonCode.DENIED,
         message=filled(message, values) if message else f"This cloud does not let this project import by {method}.",
         remedy="It could not be ruled out that this applies; ask the operators of your cloud." if doubt else "",
+        rule=rule,
+    )
+
+
+def stopped(message: str, values: Mapping[str, FactValue], rule: str) -> Reason:
+    return Reason(
+        code=ReasonCode.STOPPED,
+        message=filled(message, values),
+        remedy="The operators of your cloud have stopped this for now; try again once they have lifted the stop.",
         rule=rule,
     )
 

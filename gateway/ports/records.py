@@ -12,6 +12,8 @@ from gateway.model.caller import Caller
 from gateway.model.image import Blob, BlobState, Image, Move, Status
 from gateway.model.imports import Import, ImportMove
 from gateway.model.member import Member, MemberStatus
+from gateway.model.stop import Stop
+from gateway.model.trust import History, Opening
 from gateway.model.usage import Counted
 
 
@@ -83,6 +85,10 @@ class Transaction(Protocol):
         self, image_id: str, move: Move, *, now: datetime, values: Mapping[str, Any] | None = None
     ) -> Image:
         """Move the status by MOVES and set `values` with it. Raises NotFound, Conflict."""
+        ...
+
+    async def active_images(self, after: str | None = None, limit: int = 100) -> Sequence[Image]:
+        """Images of all projects that are active, in the order of their ids; with `after`, those behind that id."""
         ...
 
     async def abandoned_images(
@@ -178,6 +184,10 @@ class Transaction(Protocol):
         """Imports that are pending or processing."""
         ...
 
+    async def count_open_imports(self) -> Mapping[str, int]:
+        """How many are pending and processing, by status."""
+        ...
+
     async def begin_attempt(self, import_id: str, *, now: datetime) -> Import:
         """START: status processing and attempt + 1. Raises Cancelled if the import has ended."""
         ...
@@ -202,12 +212,45 @@ class Transaction(Protocol):
         self, decision_id: str, image_id: str | None, at: datetime, revision: str, record: Mapping[str, Any]
     ) -> None: ...
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None: ...
+    async def decisions(self, image_id: str) -> Sequence[Mapping[str, Any]]:
+        """The records of the decisions that were acted on for an image, newest first."""
+        ...
 
     async def keep_tree(self, revision: str, sources: Mapping[str, str]) -> None:
         """Keep a policy tree's files by revision; keeping it again is fine."""
         ...
 
     async def tree(self, revision: str) -> Mapping[str, str] | None: ...
+
+    async def add_stop(self, stop: Stop) -> None: ...
+    async def stops(self, *, lifted: bool = False) -> Sequence[Stop]:
+        """The stops in force, oldest first; with `lifted`, every stop there ever was."""
+        ...
+
+    async def lift_stop(self, stop_id: str, *, by: str, reason: str, now: datetime) -> Stop:
+        """Its record stays, with who lifted it and why. Raises NotFound where it is not in force."""
+        ...
+
+    async def history(self, project: str) -> History:
+        """How a project's imports have ended so far; zeros for one that has never imported."""
+        ...
+
+    async def count_import(self, project: str, *, accepted: bool, now: datetime) -> None:
+        """One more import of a project has ended so. Called in the transaction that ends it."""
+        ...
+
+    async def add_opening(self, opening: Opening) -> None:
+        """Raises Conflict where the rule is open for that project at `opened_at`."""
+        ...
+
+    async def opening(self, opening_id: str) -> Opening | None: ...
+    async def openings(self, project: str | None, *, now: datetime) -> Sequence[Opening]:
+        """What is open at `now` for a project, or (None) for any, oldest first."""
+        ...
+
+    async def end_opening(self, opening_id: str, *, by: str, now: datetime) -> Opening:
+        """Before its time. Raises NotFound where it is not open at `now`."""
+        ...
 
     def native(self) -> Any:
         """The SQLAlchemy async connection, for an engine that enqueues in this transaction."""

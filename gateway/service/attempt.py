@@ -16,7 +16,7 @@ from gateway.policy.rules import Policy
 from gateway.ports import Description, Target
 from gateway.service.imports import worker_facts
 from gateway.service.judge import Judgement, judge_under, seen
-from gateway.service.site import Progress, Site
+from gateway.service.site import Granted, Progress, Site
 from gateway.service.usage import Meter
 from gateway.stages.pipeline import Declared, Pipeline
 from gateway.stages.verdicts import reports_to_json
@@ -83,6 +83,7 @@ class Attempt:
             self.site, self.policy, self.work.method, values, image_id=self.image.id, final=verdict is not None
         )
         self.quotas = judgement.decision.plan.quotas
+        self.progress.granted.append(Granted(self.policy, self.work.method, judgement.facts, self.image.id))
         return judgement
 
     def check_hop(self, target: Target) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from gateway.service.site import Progress, Site
 from gateway.service.usage import Meter
 from gateway.stages.pipeline import Pipeline
 from gateway.stages.verdicts import verdict_to_json
+
+# Threads of their own: a few slow clients would otherwise take all those that decide about everybody else.
+_threads = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="bytes")
 
 
 class Taker(Protocol):
@@ -93,7 +97,7 @@ async def deliver(
     All of that stands within `Site.writes`. Raises the pipeline's, the source's or the store's refusal; the blob is
     doomed then. `wake` makes the blocks end where they wait for more.
     """
-    writing = asyncio.create_task(asyncio.to_thread(delivery.write, blocks))
+    writing = asyncio.get_running_loop().run_in_executor(_threads, delivery.write, blocks)
     try:
         return await asyncio.shield(writing)
     except BaseException:

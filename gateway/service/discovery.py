@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.model.caller import Caller
-from gateway.policy.facts import Facts
 from gateway.policy.offers import discovery, offers
-from gateway.service.judge import who
+from gateway.service.judge import asking
 from gateway.service.site import Site
 
 
-def import_document(site: Site, caller: Caller) -> dict[str, Any]:
+async def import_document(site: Site, caller: Caller) -> dict[str, Any]:
     """The body of `GET /v2/info/import`."""
-    return discovery(site.policy.current, Facts(who(caller), site.clock.now()), stages=site.stages)
+    policy = site.policy.current
+    return discovery(policy, await asking(site, policy, caller), stages=site.stages)
 
 
-def offered_methods(site: Site, caller: Caller) -> Sequence[str]:
+async def offered_methods(site: Site, caller: Caller) -> Sequence[str]:
     """The methods of the create response's header: the same answer, as a list."""
-    return offers(site.policy.current, Facts(who(caller), site.clock.now()), stages=site.stages).methods
+    policy = site.policy.current
+    return offers(policy, await asking(site, policy, caller), stages=site.stages).methods

@@ -19,7 +19,12 @@ from gateway.service.usage import hold, offered
 
 
 async def sees(tx: Transaction, caller: Caller, image: Image) -> bool:
-    """Glance's get_image rule: admin, owner, public, community, or shared with the caller, whatever it has answered."""
+    """Glance's get_image rule: admin, owner, public, community, or shared with the caller, whatever it has answered.
+
+    Without a role that reads there is nothing to see.
+    """
+    if not caller.reads:
+        return False
     if caller.is_admin or image.owner == caller.project_id or image.visibility in ("public", "community"):
         return True
     return image.visibility == "shared" and await tx.member(image.id, caller.project_id) is not None
@@ -50,7 +55,9 @@ async def show(site: Site, caller: Caller, image_id: str) -> Image:
 
 
 async def page(site: Site, query: ImageQuery) -> tuple[Sequence[Image], bool]:
-    """One page, and whether more follow."""
+    """One page, and whether more follow. Raises Forbidden, Glance's get_images rule."""
+    if not query.caller.reads:
+        raise Forbidden("You are not permitted to list images.", remedy="Ask for the role 'reader' in this project.")
     async with site.catalog.read() as tx:
         found = await tx.images(replace(query, limit=query.limit + 1) if query.limit else query)
     return found[: query.limit], len(found) > query.limit
@@ -62,7 +69,7 @@ async def create(site: Site, caller: Caller, values: Mapping[str, Any]) -> Image
         raise Forbidden("You are not permitted to create images.", remedy="Ask for the role 'member' in this project.")
     now = site.clock.now()
     image = Image(**{"id": site.new_id(), **values}, created_at=now, updated_at=now)
-    quotas = offered(site, caller).quotas
+    quotas = (await offered(site, caller)).quotas
     async with site.catalog.begin() as tx:
         await tx.add_image(image)
         await hold(tx, image.owner, quotas, {Counted.IMAGES: 1})

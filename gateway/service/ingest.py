@@ -21,12 +21,14 @@ class Ring:
     def __init__(self, blocks: int = 8, size: int = BLOCK_SIZE) -> None:
         self._loop = asyncio.get_running_loop()
         self._size = size
-        self._free = deque(bytearray(size) for _ in range(blocks))
+        # Those that last while they are hashed are beside the ones on their way.
+        self._free = deque(bytearray(size) for _ in range(blocks + LASTING - 1))
         self._full: SimpleQueue[tuple[bytearray, int] | BaseException | None] = SimpleQueue()
         self._freed = asyncio.Event()
         self._block: bytearray | None = None
         self._filled = 0
         self._drained = False
+        self.given_up = False
 
     async def write(self, chunk: bytes) -> bool:
         """Take a chunk of any size. False once the consumer has left: what follows is of no use to anybody."""
@@ -50,7 +52,8 @@ class Ring:
         self._full.put(error)
 
     async def fail(self, error: BaseException) -> None:
-        """The consumer sees `error` next, even while it waits for a slow client."""
+        """The consumer sees `error` next, even while it waits for a slow client, who is not waited for."""
+        self.given_up = True
         self.close(error)
 
     def blocks(self) -> Iterator[memoryview]:

@@ -15,12 +15,17 @@ from gateway.model.decision import Action, Decision
 from gateway.model.errors import PolicyRefused
 from gateway.model.image import Image
 from gateway.model.verdict import Verdict
+from gateway.policy.advice import advice
+from gateway.policy.changes import Choices
 from gateway.policy.decide import decide
 from gateway.policy.facts import Facts, FactValue
 from gateway.policy.record import record
 from gateway.policy.rules import Policy
+from gateway.policy.whatif import Question
 from gateway.ports import Transaction
+from gateway.service.shadow import Asked
 from gateway.service.site import Site
+from gateway.service.standing import standing
 
 FactValues = Mapping[str, FactValue]
 
@@ -45,6 +50,12 @@ def who(caller: Caller) -> FactValues:
         "user.id": caller.user_id,
         "user.roles": caller.roles,
     }
+
+
+async def asking(site: Site, policy: Policy, caller: Caller) -> Facts:
+    """All facts of the first phase, for questions about what a caller may do."""
+    values = who(caller)
+    return Facts({**values, **await standing(site, policy, values)}, site.clock.now())
 
 
 def about(image: Image) -> FactValues:
@@ -76,22 +87,48 @@ async def judge(site: Site, method: str, values: FactValues, *, image_id: str, f
     `final` once the bytes have been seen. Raises PolicyRefused (403), Unavailable when the log cannot be written.
     """
     policy = site.policy.current
+    values = {**values, **await standing(site, policy, values)}
     return await asyncio.to_thread(judge_under, site, policy, method, values, image_id=image_id, final=final)
 
 
 def judge_under(
     site: Site, policy: Policy, method: str, values: FactValues, *, image_id: str, final: bool = False
 ) -> Judgement:
-    """The same under a given tree, for the worker's threads: an import keeps the tree it was granted under."""
+    """The same under a given tree, for the worker's threads: an import keeps the tree it was granted under.
+
+    The stops of this moment lie over any tree.
+    """
     facts = Facts({**values, "request.method": method}, site.clock.now())
+    policy = site.policy.over(policy)
     decision = decide(policy, method, facts, final=final, stages=site.stages)
     judgement_id = site.new_id()
     entry = record(decision, facts, decision_id=judgement_id, image_id=image_id, final=final)
     site.decisions.record(entry)
+    site.metrics.decided(decision)
+    if site.shadow is not None:
+        site.shadow.ask(Asked(decision, facts, final, policy.stops, entry))
     if decision.action is Action.DENY:
-        reason = decision.reasons[0]
-        raise PolicyRefused(reason.message, remedy=reason.remedy, code=reason.code, decision=judgement_id)
+        asked = Question(
+            policy=policy, method=method, facts=facts, final=final, stages=site.stages, choices=choices(site)
+        )
+        raise _refused(asked, decision, judgement_id)
     return Judgement(judgement_id, facts.now, decision, facts.values, entry)
+
+
+def _refused(asked: Question, decision: Decision, judgement_id: str) -> PolicyRefused:
+    """One text, whatever call or import is refused."""
+    reason = advice(asked, decision).reason
+    return PolicyRefused(
+        reason.message, remedy=reason.remedy, code=reason.code, rule=reason.rule, decision=judgement_id
+    )
+
+
+def choices(site: Site) -> Choices:
+    """What a refused caller may be pointed to: what this site has."""
+    limits = site.limits
+    return Choices(
+        disk_formats=limits.disk_formats, container_formats=limits.container_formats, stores=site.taking_stores
+    )
 
 
 async def remember(tx: Transaction, judgement: Judgement, image_id: str) -> None:

@@ -153,8 +153,8 @@ async def list_refused(tx: Transaction, site: Site, work: Import) -> None:
 
 
 async def shown(site: Site, caller: Caller, image_id: str) -> list[Location]:
-    """`GET /v2/images/{id}/locations`: for services alone. Raises NotFound, Forbidden."""
-    if not caller.is_service:
+    """`GET /v2/images/{id}/locations`: for services and administrators. Raises NotFound, Forbidden."""
+    if not (caller.is_service or caller.is_admin):
         raise Forbidden("Locations are shown to services.", remedy="Download the image instead.")
     async with site.catalog.read() as tx:
         await visible(tx, caller, image_id)

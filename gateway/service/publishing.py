@@ -11,6 +11,7 @@ from gateway.model.imports import ImportMove
 from gateway.model.usage import Counted
 from gateway.model.verdict import Verdict
 from gateway.ports import Transaction
+from gateway.service import history
 from gateway.service.attempt import Attempt
 from gateway.service.describing import taken_over
 from gateway.service.images import activation, doom, unkept
@@ -32,6 +33,8 @@ async def publish(attempt: Attempt, blobs: Sequence[Blob], verdict: Verdict, jud
         await remember(tx, judgement, image.id)
         values = {**activation(verdict, algorithm), **await taken_over(tx, attempt)}
         await tx.move_image(image.id, Move.ACTIVATE, now=now, values=values)
+        await history.accepted(tx, attempt.work.facts["project.id"], now=now)
+    site.metrics.ended(attempt.work)
     site.kick_reaper()
 
 
@@ -45,6 +48,7 @@ async def publish_copies(attempt: Attempt, blobs: Sequence[Blob], size: int) -> 
             raise Cancelled(f"Image {image.id} is gone.")
         await _keep(tx, attempt, blobs, now)
         await hold(tx, image.owner, attempt.quotas, {Counted.SIZE: 0})
+    site.metrics.ended(attempt.work)
     site.kick_reaper()
 
 
@@ -82,9 +86,11 @@ async def fail(attempt: Attempt, refusal: Refusal) -> None:
             await tx.move_import(work.id, ImportMove.FAIL, attempt=work.attempt, now=now, values=values)
             if not attempt.copies:
                 await tx.move_image(work.image_id, Move.FAIL, now=now, values={"size": None, "virtual_size": None})
+                await history.failed(tx, work.facts["project.id"], refusal, now=now)
             await doom(tx, await unkept(tx, work.image_id))
             if attempt.stays_elsewhere:
                 await list_refused(tx, site, work)
+        site.metrics.ended(work, refusal.code)
     except (Cancelled, NotFound):
         return  # deleted meanwhile, or another attempt took over: nothing is ours to end
     finally:

@@ -12,17 +12,22 @@ from gateway.model.caller import Caller
 from gateway.model.errors import BadRequest, BrokenUpload, Gone, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, require_formats, target
 from gateway.model.usage import Counted
+from gateway.service import history
 from gateway.service.delivery import Delivery, Written, deliver, discard, new_blob
 from gateway.service.images import activation, doom, writable
 from gateway.service.ingest import Ring
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
 from gateway.service.lanes import Lane
-from gateway.service.site import Site
+from gateway.service.site import Granted, Progress, Site
 from gateway.service.usage import charge, hold, meter
 from gateway.stages.pipeline import Declared, Pipeline, Tools
 
 UPLOAD = "glance-direct"
 """The method whose rules hold for all bytes that come with a request; `PUT file` is its older form."""
+
+
+HURRIED = timedelta(milliseconds=200)
+"""What a client gets to finish an upload that has to end now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +77,13 @@ async def receive(
             await hold(tx, image.owner, judgement.decision.plan.quotas, {Counted.IMPORTS: 1})
             await charge(tx, image.owner, blob, judgement.decision.plan.quotas, upload.size)
             await remember(tx, judgement, image_id)
-        async with _undone_on_failure(site, blob, way):
+        async with _undone_on_failure(site, blob, way, caller.project_id):
             ring = Ring(site.limits.ring_blocks)
+            delivery.progress.give_up = ring.fail
             async with _pouring(ring, upload, site.limits.drain):
-                written = await deliver(site, delivery, ring.blocks, ring.close)
-            await _end(site, way, blob, written, values)
+                with site.metrics.taking(delivery.progress, delivery.pipeline):
+                    written = await deliver(site, delivery, ring.blocks, ring.close)
+            await _end(site, way, blob, written, judgement.facts)
 
 
 def check_takes(site: Site, store: str) -> None:
@@ -112,7 +119,9 @@ def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement, size: 
         tools=Tools(lane=Lane, tick=site.clock.monotonic),
     )
     charged = meter(site, blob, image.owner, plan.quotas, size)
-    return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline, meter=charged)
+    granted = Granted(site.policy.tree, UPLOAD, judgement.facts, image.id)
+    progress = Progress(granted=[granted])
+    return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline, progress=progress, meter=charged)
 
 
 @asynccontextmanager
@@ -130,7 +139,7 @@ async def _pouring(ring: Ring, upload: Upload, drain: timedelta) -> AsyncIterato
         raise
     finally:
         try:
-            await asyncio.wait_for(filling, drain.total_seconds())
+            await asyncio.wait_for(filling, (HURRIED if ring.given_up else drain).total_seconds())
         except (TimeoutError, Refusal):
             pass
 
@@ -176,22 +185,25 @@ async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactV
             await tx.add_location(blob.image_id, blob.id, now=now)
             fields = activation(written.verdict, site.limits.image_hash)
             await tx.move_image(blob.image_id, Move.ACTIVATE_SAVED, now=now, values=fields)
+            await history.accepted(tx, values["project.id"], now=now)
 
 
 @asynccontextmanager
-async def _undone_on_failure(site: Site, blob: Blob, way: Way) -> AsyncIterator[None]:
+async def _undone_on_failure(site: Site, blob: Blob, way: Way, project: str) -> AsyncIterator[None]:
     try:
         yield
-    except BaseException:  # whatever ended it goes on to the caller; first the image is queued again
-        await asyncio.shield(_back(site, blob, way))
+    except BaseException as error:  # whatever ended it goes on to the caller; first the image is queued again
+        await asyncio.shield(_back(site, blob, way, project, error))
         raise
 
 
-async def _back(site: Site, blob: Blob, way: Way) -> None:
-    """The image is queued again, as if nothing had been sent."""
+async def _back(site: Site, blob: Blob, way: Way, project: str, error: BaseException) -> None:
+    """The image is queued again, as if nothing had been sent; what was wrong with it is remembered."""
     await discard(site, blob)
+    now = site.clock.now()
     try:
         async with site.catalog.begin() as tx:
-            await tx.move_image(blob.image_id, way.back, now=site.clock.now())
+            await tx.move_image(blob.image_id, way.back, now=now)
+            await history.failed(tx, project, error, now=now)
     except Refusal:
         pass  # deleted meanwhile, or the records are away: then the reaper settles it

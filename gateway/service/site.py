@@ -9,8 +9,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from gateway.model.errors import NotFound, Refusal
+from gateway.policy.facts import FactValue
 from gateway.policy.rules import Policy
 from gateway.ports import Catalog, Clock, DecisionLog, Jobs, Method, Store
+from gateway.service.metrics import Metrics
+from gateway.service.policies import PolicyTrees
+from gateway.service.reloading import Watched
+from gateway.service.shadow import Shadow
 
 
 class Seal(Protocol):
@@ -43,30 +48,32 @@ class Limits:
     drain: timedelta = timedelta(seconds=10)
 
 
-@dataclass(slots=True)
-class PolicyTrees:
-    """The tree in force, and earlier ones by revision: an import keeps the revision it was granted under."""
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A decision that let bytes move: what was decided about, and under which tree."""
 
-    current: Policy
-    compile: Callable[[Mapping[str, str]], Policy]
-    _earlier: dict[str, Policy] = field(default_factory=dict)
+    policy: Policy
+    method: str
+    values: Mapping[str, FactValue]
+    image_id: str
 
-    async def at(self, revision: str, sources: Callable[[str], Awaitable[Mapping[str, str] | None]]) -> Policy:
-        """The tree with that revision, or the one in force where nobody kept it."""
-        if revision == self.current.revision:
-            return self.current
-        if revision not in self._earlier and (kept := await sources(revision)) is not None:
-            self._earlier[revision] = self.compile(kept)
-        return self._earlier.get(revision, self.current)
+
+async def _nothing(refusal: Refusal) -> None:
+    """The reaper ends what nobody else does."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Bytes that have come in; read on the loop while a thread counts. `stop` is raised from the stream once set."""
+    """Bytes that have come in; read on the loop while a thread counts. `stop` is raised from the stream once set.
+
+    `granted` are the decisions the bytes move by. `give_up` ends what they are for without waiting for the stream.
+    """
 
     done: int = 0
     total: int | None = None
     stop: Refusal | None = None
+    granted: list[Granted] = field(default_factory=list)
+    give_up: Callable[[Refusal], Awaitable[None]] = _nothing
 
     def tell(self, refusal: Refusal) -> None:
         """Make the delivery fail at its next block."""
@@ -79,7 +86,8 @@ class Site:
 
     `writing` holds the blobs this process is writing now, by id: the reaper keeps its hands off them and off their
     images, and the end of the process tells them to fail; their imports go on after the restart. Images are read
-    from the store with the greatest of `weights`.
+    from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good. `trees` are the
+    watched policy trees: `live`, and `shadow` where there is one.
     """
 
     catalog: Catalog
@@ -98,6 +106,10 @@ class Site:
     new_id: Callable[[], str]
     writing: dict[str, Progress] = field(default_factory=dict)
     kick_reaper: Callable[[], None] = lambda: None
+    hang_up: Callable[[Refusal], None] = lambda refusal: None
+    metrics: Metrics = field(default_factory=Metrics)
+    trees: dict[str, Watched] = field(default_factory=dict)
+    shadow: Shadow | None = None
 
     def store(self, name: str) -> Store:
         try:

@@ -23,13 +23,14 @@ def choose_stores(
         )
     asked = named or ((header,) if header is not None else (site.default_store,))
     if not every:
-        _check_usable(site, asked)
+        check_usable(site, asked)
     if copies:
         return _missing(site, image, asked, every)
     return site.taking_stores if every else asked
 
 
-def _check_usable(site: Site, asked: tuple[str, ...]) -> None:
+def check_usable(site: Site, asked: tuple[str, ...]) -> None:
+    """Raises Conflict for a store nobody knows, or that takes no bytes."""
     for name in asked:
         if name not in site.stores:
             raise Conflict(

@@ -16,11 +16,10 @@ from gateway.model.caller import Caller
 from gateway.model.errors import OverQuota
 from gateway.model.image import Blob
 from gateway.model.usage import Counted, Quota
-from gateway.policy.facts import Facts
 from gateway.policy.offers import Offers, offers
 from gateway.policy.wording import over_quota
 from gateway.ports import Transaction
-from gateway.service.judge import who
+from gateway.service.judge import asking
 from gateway.service.site import Site
 
 STEP = 64 << 20
@@ -114,9 +113,10 @@ def meter(site: Site, blob: Blob, project: str | None, quotas: Sequence[Quota], 
     return Meter(site=site, blob=blob, project=project, capacity=capacity(quotas), charged=charged)
 
 
-def offered(site: Site, caller: Caller) -> Offers:
+async def offered(site: Site, caller: Caller) -> Offers:
     """What the tree in force offers the caller now."""
-    return offers(site.policy.current, Facts(who(caller), site.clock.now()), stages=site.stages)
+    policy = site.policy.current
+    return offers(policy, await asking(site, policy, caller), stages=site.stages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Count:
 
 async def usage(site: Site, caller: Caller) -> Mapping[Counted, Count]:
     """Everything that is counted for the caller's project. What is unfinished shares the limit of all bytes."""
-    quotas = offered(site, caller).quotas
+    quotas = (await offered(site, caller)).quotas
     async with site.catalog.read() as tx:
         used = {counted: await tx.used(caller.project_id, counted) for counted in Counted}
     return {counted: Count(used=amount, limit=_most(quotas, counted)) for counted, amount in used.items()}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from gateway.model.errors import Cancelled, Conflict, ContentRefused, Interrupted, Refusal, SourceRefused, Unavailable
 from gateway.model.image import Blob, BlobState
 from gateway.model.imports import Import
 from gateway.model.verdict import Verdict
+from gateway.policy.problems import Problems
 from gateway.ports import Block, Source
 from gateway.service.attempt import Attempt, reporting
 from gateway.service.copies import Original, filled, kept_original
@@ -120,12 +122,23 @@ async def _begin(site: Site, import_id: str) -> Attempt:
         if image is None:
             raise Cancelled(f"Image {work.image_id} is gone.")
         await doom(tx, [b for b in await tx.blobs(image.id) if b.state is BlobState.WRITING])
-        policy = await site.policy.at(work.revision, tx.tree)
-    attempt = Attempt(site=site, work=work, image=image, policy=policy, left=work.stores)
+    attempt = Attempt(site=site, work=work, image=image, policy=site.policy.tree, left=work.stores)
+    attempt.progress.give_up = partial(fail, attempt)
+    try:
+        attempt.policy = await site.policy.at(work.revision, partial(_kept_tree, site))
+    except Problems as problems:
+        # This build does not take that tree any more; another one has not granted the import.
+        await fail(attempt, problems)
+        raise Cancelled("its tree is gone") from problems
     if work.attempt > RESTARTS:
         await fail(attempt, _internal(work))
         raise Cancelled("given up")
     return attempt
+
+
+async def _kept_tree(site: Site, revision: str) -> Mapping[str, str] | None:
+    async with site.catalog.read() as tx:
+        return await tx.tree(revision)
 
 
 async def _obtain(attempt: Attempt) -> tuple[Blob, Verdict]:
@@ -205,7 +218,8 @@ async def _delivered(
         async with site.catalog.begin() as tx:
             await tx.add_blob(blob)
             await charge(tx, attempt.image.owner, blob, plan.quotas, None)
-        written = await deliver(site, delivery, blocks)
+        with site.metrics.taking(delivery.progress, delivery.pipeline):
+            written = await deliver(site, delivery, blocks)
         if attempt.stays_elsewhere:
             _check_same(written.verdict)
         async with site.catalog.begin() as tx:

@@ -45,11 +45,19 @@ def settings_from(source: Source, folder: Path) -> Settings:
     return build(Settings, {"data": "data", **content}, folder)
 
 
-def overridden(settings: Settings, *, host: str | None, port: int | None, data: Path | None) -> Settings:
+def overridden(
+    settings: Settings,
+    *,
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    expect_revision: str | None = None,
+) -> Settings:
     """`settings` with what the command line says; None says nothing."""
+    policy = replace(settings.policy, expect_revision=expect_revision or settings.policy.expect_revision)
     server = settings.server
     server = replace(server, host=server.host if host is None else host, port=server.port if port is None else port)
-    return replace(settings, server=server, data=settings.data if data is None else data)
+    return replace(settings, policy=policy, server=server, data=settings.data if data is None else data)
 
 
 def _read(source: Source) -> Node | None:

@@ -30,7 +30,7 @@ class ServerSettings:
 
     `public_endpoint` is the URL clients use, for links; None takes it from each request. `minimum_rate` is what a
     client must send at least, in bytes a second; `header_timeout` covers a request's head, `idle_timeout` a pause in
-    its body, `shutdown_timeout` what a stop waits for open requests.
+    its body, `shutdown_timeout` what a stop waits for open requests. `metrics` says who may read `/metrics`.
     """
 
     host: str = "127.0.0.1"
@@ -42,6 +42,7 @@ class ServerSettings:
     max_headers: int = 100
     max_header_size: Bytes = 32 << 10
     shutdown_timeout: Seconds = 20.0
+    metrics: Literal["off", "loopback", "any"] = "loopback"
 
     @property
     def is_loopback(self) -> bool:
@@ -86,10 +87,18 @@ class DecisionLogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
-    """The policy tree and the CEL engine that evaluates it. `directory` None is the shipped private-cloud tree."""
+    """The policy tree and the CEL engine that evaluates it. `directory` None is the shipped private-cloud tree.
+
+    `watch` is how often the folder is looked at, 0 for never; `expect_revision` the only tree that is taken. `shadow`
+    is the folder of a tree that is asked too and decides nothing; `shadow_log` None is shadow.jsonl in the data folder.
+    """
 
     directory: Path | None = None
     engine: Literal["cel-expr", "cel-python"] = "cel-expr"
+    watch: Seconds = 2.0
+    expect_revision: str | None = None
+    shadow: Path | None = None
+    shadow_log: Path | None = None
     decision_log: DecisionLogSettings = field(default_factory=DecisionLogSettings)
 
 
@@ -230,6 +239,10 @@ class Settings:
     @property
     def decision_log_path(self) -> Path:
         return self.policy.decision_log.path or self.data / "decisions.jsonl"
+
+    @property
+    def shadow_log_path(self) -> Path:
+        return self.policy.shadow_log or self.data / "shadow.jsonl"
 
     @property
     def policy_directory(self) -> Path:

@@ -17,9 +17,9 @@ from random import Random
 from rich.console import Console
 
 from gateway.policy.quantity import parse_size
-from tests.bench import decisions, lists, memory, requests, transfer
+from tests.bench import decisions, lists, memory, requests, scanning, tokens, transfer
 from tests.bench.meter import MIB, Others, counts_writes
-from tests.bench.report import Figure, show
+from tests.bench.report import Figure, Skipped, show
 
 console = Console(highlight=False, width=max(100, Console().width))
 SIZES = (64 * MIB, 256 * MIB, 1024 * MIB, 4096 * MIB)
@@ -28,13 +28,18 @@ COUNTS = (10, 1_000, 100_000)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run with: where, on which image of `size` bytes, and how thoroughly."""
+    """What to run with: where, on which image of `size` bytes, and how thoroughly.
+
+    Keystone is in the virtual environment `venv`, or is installed there where `installs`.
+    """
 
     folder: Path
     image: Path
     size: int
     quick: bool
     counts_writes: bool
+    venv: Path
+    installs: bool
 
     @property
     def rounds(self) -> int:
@@ -47,10 +52,14 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     ),
     "memory": lambda plan: memory.measure(plan.folder / "memory", plan.image, SIZES[:2] if plan.quick else SIZES),
     "requests": lambda plan: requests.measure(plan.folder / "requests", 1 if plan.quick else 4, plan.rounds),
+    "keystone": lambda plan: tokens.measure(
+        plan.folder / "keystone", plan.venv, 1 if plan.quick else 4, plan.rounds, install=plan.installs
+    ),
     "uploads": lambda plan: requests.measure_beside_uploads(plan.folder / "uploads", plan.image, plan.rounds),
     "lists": lambda plan: lists.measure(
-        plan.folder / "lists", lists.COUNTS[:2] if plan.quick else lists.COUNTS, 1 if plan.quick else 3
+        plan.folder / "lists", lists.COUNTS[:2] if plan.quick else lists.COUNTS, 0.2 if plan.quick else 0.6, plan.rounds
     ),
+    "scan": lambda plan: scanning.measure(plan.folder / "scan", plan.image, plan.size, plan.rounds),
     "decisions": lambda plan: decisions.measure(COUNTS[:2] if plan.quick else COUNTS),
 }
 
@@ -62,7 +71,8 @@ def main() -> None:
     others = Others()
     with tempfile.TemporaryDirectory(prefix="import-gateway-bench-", dir=asked.folder) as name:
         found = run(asked, Path(name))
-    show(found, console)
+    if found:
+        show(found, console)
     share = others.share()
     console.print(f"Others took {share:.0%} of this machine's CPU time meanwhile.")
     if asked.json:
@@ -74,13 +84,19 @@ def main() -> None:
 def run(asked: argparse.Namespace, folder: Path) -> list[Figure]:
     image = folder / "image"
     write_image(image, asked.size)
-    plan = Plan(folder, image, asked.size, asked.quick, counts_writes(folder))
+    plan = Plan(
+        folder, image, asked.size, asked.quick, counts_writes(folder),
+        venv=asked.venv, installs="keystone" in (asked.only or ()),
+    )  # fmt: skip
     if not plan.counts_writes:
         console.print(f"{folder.parent} does not count what is written to it; name a folder on a disk with --folder.")
     found: list[Figure] = []
     for name in asked.only or PARTS:
         with console.status(f"measuring {name} ..."):
-            found += PARTS[name](plan)
+            try:
+                found += PARTS[name](plan)
+            except Skipped as reason:
+                console.print(f"{name} is skipped: {reason}.", markup=False, soft_wrap=True)
     return found
 
 
@@ -88,7 +104,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Import Gateway.")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="run these parts alone")
     parser.add_argument("--size", type=size, help="size of the image in `transfer` (default: 1GiB)")
-    parser.add_argument("--quick", action="store_true", help="a first impression in a minute and a half")
+    parser.add_argument("--quick", action="store_true", help="a first impression in two minutes")
+    parser.add_argument("--venv", type=Path, default=Path(".venv-interop"), help="where Keystone is, or shall be")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="a folder on the disk to measure")
     asked = parser.parse_args()

@@ -7,9 +7,10 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 Address = tuple[str, int]
@@ -20,14 +21,18 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Requests over one connection each. Raises RuntimeError with the server's words for an answer above 299."""
+    """Requests over one connection each. Raises RuntimeError with the server's words for an answer above 299.
+
+    `headers` go with what is asked by `ask`.
+    """
 
     address: Address
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """JSON there and back; None for an empty answer."""
         sent = None if body is None else json.dumps(body)
-        headers = {} if sent is None else {"Content-Type": "application/json"}
+        headers = {**self.headers, **({} if sent is None else {"Content-Type": "application/json"})}
         with closing(HTTPConnection(*self.address, timeout=PATIENCE)) as connection:
             connection.request(method, path, sent, headers)
             answer = connection.getresponse()
@@ -92,10 +97,16 @@ class KeptAlive:
 
 
 def request(
-    method: str, path: str, body: bytes = b"", *, length: int | None = None, mime: str = "application/json"
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *,
+    length: int | None = None,
+    mime: str = "application/json",
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """A request as bytes; `length` where the body is sent by itself."""
-    head = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    head = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     if method in ("POST", "PUT"):
         head += [f"Content-Type: {mime}", f"Content-Length: {len(body) if length is None else length}"]
     return "\r\n".join([*head, "", ""]).encode() + body

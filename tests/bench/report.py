@@ -13,9 +13,13 @@ from rich.table import Table
 
 CAPTION = """\
 Targets are held against the median.
-Glance 33 was measured before: 2 cores, two processes, 1 GiB images."""
+Glance 33 was measured before: 2 cores, two processes, Keystone tokens, 1 GiB images."""
 
 Samples = defaultdict[str, list[float]]
+
+
+class Skipped(Exception):
+    """A part that cannot be measured here; the message says what is missing and how to get it."""
 
 
 @dataclass(frozen=True, slots=True)

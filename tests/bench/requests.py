@@ -50,9 +50,7 @@ def measure(folder: Path, seconds: float, rounds: int) -> list[Figure]:
         for name, asked in REQUESTS.items():
             load(service.client.address, asked, seconds / 5)
             for _ in range(rounds):
-                waits = load(service.client.address, asked, seconds)
-                samples[name].append(len(waits) / seconds)
-                note_waits(samples, name, waits)
+                measured(service.client.address, name, asked, seconds, samples)
     return figures(f"requests over {CONNECTIONS} connections", samples, KINDS)
 
 
@@ -66,6 +64,13 @@ def measure_beside_uploads(folder: Path, image: Path, rounds: int) -> list[Figur
             note_waits(samples, "healthcheck", waits)
             samples["healthcheck longest"].append(max(waits) * 1000)
     return figures(f"beside {UPLOADS} uploads of {UPLOAD_SIZE // MIB} MiB", samples, BESIDE)
+
+
+def measured(address: Address, name: str, asked: bytes, seconds: float, samples: Samples) -> None:
+    """One run with all connections: how many a second, and how long one waits."""
+    waits = load(address, asked, seconds)
+    samples[name].append(len(waits) / seconds)
+    note_waits(samples, name, waits)
 
 
 def load(address: Address, asked: bytes, seconds: float) -> list[float]:

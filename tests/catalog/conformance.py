@@ -214,6 +214,20 @@ class CatalogSuite:
 
         played(place, scene)
 
+    def test_active_images_come_by_id_in_pages(self, place: Path) -> None:
+        ones = sorted((image(status=Status.ACTIVE) for _ in range(3)), key=lambda one: one.id)
+        gone, queued = image(status=Status.ACTIVE), image()
+
+        async def scene(catalog: Catalog) -> None:
+            await added(catalog, *ones, gone, queued)
+            async with catalog.begin() as tx:
+                await tx.move_image(gone.id, Move.DELETE, now=LATER)
+                assert [one.id for one in await tx.active_images()] == [one.id for one in ones]
+                assert [one.id for one in await tx.active_images(limit=2)] == [one.id for one in ones[:2]]
+                assert [one.id for one in await tx.active_images(ones[1].id, 2)] == [ones[2].id]
+
+        played(place, scene)
+
     def test_a_blob_is_readable_from_kept_to_doomed_alone(self, place: Path) -> None:
         one = image()
         bytes_ = blob(one)
@@ -469,11 +483,15 @@ class CatalogSuite:
         async def scene(catalog: Catalog) -> None:
             async with catalog.begin() as tx:
                 await tx.add_decision("d1", None, NOW, "sha256:1", {"action": "allow", "n": [1, None]})
+                await tx.add_decision("d3", "i", LATER, "sha256:1", {"n": 3})
+                await tx.add_decision("d4", "i", NOW, "sha256:1", {"n": 4})
                 await tx.keep_tree("sha256:1", {"a.yaml": "version: 1\n"})
                 await tx.keep_tree("sha256:1", {"a.yaml": "version: 1\n"})
             async with catalog.read() as tx:
                 assert await tx.decision("d1") == {"action": "allow", "n": [1, None]}
                 assert await tx.decision("d2") is None
+                assert await tx.decisions("i") == [{"n": 3}, {"n": 4}]
+                assert await tx.decisions("j") == []
                 assert await tx.tree("sha256:1") == {"a.yaml": "version: 1\n"}
                 assert await tx.tree("sha256:2") is None
             with pytest.raises(Conflict):

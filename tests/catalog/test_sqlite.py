@@ -20,9 +20,10 @@ from gateway.ports import Catalog
 from tests.catalog.conformance import CatalogSuite
 from tests.catalog.made import added, image, played
 from tests.catalog.members_suite import MembersSuite
+from tests.catalog.stops_suite import StopsSuite
 
 
-class TestSqlite(CatalogSuite, MembersSuite):
+class TestSqlite(CatalogSuite, MembersSuite, StopsSuite):
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
         return tmp_path / "records.sqlite"

@@ -11,11 +11,12 @@ HALF = b"half an image, " * 70_000
 
 
 class Gate:
-    """Its image is twice HALF."""
+    """Its image is twice HALF; `asked` is set whenever half of it has been sent."""
 
     def __init__(self, host: str, port: int) -> None:
         self.port = port
         self.url = f"http://{host}:{port}/gated.raw"
+        self.asked = threading.Event()
         self._opened = threading.Event()
 
     def open(self) -> None:
@@ -39,6 +40,7 @@ def gated(host: str) -> Iterator[Gate]:
             self.end_headers()
             try:
                 self.wfile.write(HALF)
+                gate.asked.set()
                 gate.wait()
                 self.wfile.write(HALF)
             except OSError:

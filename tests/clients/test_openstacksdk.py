@@ -104,6 +104,18 @@ def test_records_are_listed_found_changed_and_deleted(images: Any) -> None:
     assert images.find_image("renamed") is None
 
 
+def test_tags_change_as_a_whole(images: Any) -> None:
+    """Given a record, the library sends its list of tags in parts (`add /tags/1`), which the Images API refuses."""
+    from openstack.exceptions import BadRequestException
+
+    image = images.create_image("tagged", tags=["a"], **RAW, allow_duplicates=True)
+    with pytest.raises(BadRequestException, match="Invalid JSON pointer for this resource: '/tags/1'"):
+        images.update_image(image, tags=["a", "b"])
+    assert images.update_image(image.id, tags=["a", "b"]).tags == ["a", "b"]
+    images.add_tag(image.id, "c")
+    assert sorted(images.get_image(image.id).tags) == ["a", "b", "c"]
+
+
 def test_pages_are_followed(images: Any) -> None:
     made = {images.create_image(f"page {number}", **RAW, allow_duplicates=True).id for number in range(7)}
     listed = [image.id for image in images.images(limit=2)]

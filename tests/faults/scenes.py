@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from threading import Timer
@@ -122,6 +123,18 @@ def cut_off(service: Service, user: User, verb: str, at: int, *, reset: bool = F
         if reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     untouched(service, user, image)
+
+
+def slow_ones_hold_nobody(service: Service, user: User) -> None:
+    """Twenty uploads that came to a halt in the middle, and the next one goes through as if there were none."""
+    with ExitStack() as slow:
+        for image in [user.create() for _ in range(20)]:
+            connection = slow.enter_context(sending(user, f"/v2/images/{image}/stage", 2 << 20))
+            connection.sendall(content(5, 1 << 20))
+        began = monotonic()
+        works(user, user.create())
+        assert monotonic() - began < 10
+    sound(service)
 
 
 def refused_but_talking(service: Service, user: User) -> None:

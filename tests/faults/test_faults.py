@@ -26,6 +26,10 @@ def test_a_bad_source_fails_by_its_name(running: Service, user: User, fetched_fr
     scenes.bad_source(running, user, fetched_from, kind)
 
 
+def test_slow_uploads_hold_nobody(running: Service, user: User) -> None:
+    scenes.slow_ones_hold_nobody(running, user)
+
+
 def test_one_of_many_imports_is_taken(running: Service, user: User, fetched_from: Sources) -> None:
     scenes.sixteen_imports(running, user, fetched_from)
 

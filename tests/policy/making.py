@@ -10,7 +10,7 @@ from typing import Any
 from gateway.model.decision import StageCall, Within
 from gateway.policy.expression import Program, engine
 from gateway.policy.facts import METHODS, Facts
-from gateway.policy.indexing import build_index
+from gateway.policy.indexing import asked_facts, build_index, lent
 from gateway.policy.rules import Condition, Exemption, Mode, Place, Policy, Rule, Selector, Verb
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -58,7 +58,15 @@ def policy(*rules: Rule, exemptions: Iterable[Exemption] = (), methods: tuple[st
     for one in exemptions:
         by_rule[one.rule] = (*by_rule.get(one.rule, ()), one)
     named = tuple(sorted(rules, key=lambda rule: rule.name))
-    return Policy(revision="sha256:made", rules=named, exemptions=by_rule, methods=methods, index=build_index(named))
+    return Policy(
+        revision="sha256:made",
+        rules=named,
+        exemptions=by_rule,
+        methods=methods,
+        index=build_index(named),
+        facts=asked_facts(named),
+        break_glass=lent(named),
+    )
 
 
 def facts(more: Mapping[str, Any] | None = None, *, now: datetime = NOW, **caller: Any) -> Facts:

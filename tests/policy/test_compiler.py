@@ -54,6 +54,7 @@ LIMIT = "  - {id: cap, limit: all, within: {max_size: 1GiB}}\n"
 SCAN = "  - {id: scan, require: all, stages: [inspect, checksum]}\n"
 NO = "  - {id: no, deny: all, message: no}\n"
 FOR = "for: {projects: [a]}\n"
+VHD = "  - {id: vhd, require: all, stages: »[convert: {target: vhd}]}\n"
 
 # The mark stands before the character each problem points at; two marks are two problems of the same code.
 CASES = [
@@ -115,7 +116,12 @@ CASES = [
         + "  - {id: »e, rule: p/cap, for: {projects: [b]}, within: {max_size: 2GiB},\n"
         "     reason: r, approved_by: a, until: 2027-01-01T00:00:00Z}\n",
     ),
-    ("not-supported", OPEN + "»delegates: {}\n"),
+    ("conflicting-transforms", rule("require: all\nstages: »[convert: {target: raw}, convert: {target: qcow2}]")),
+    ("conflicting-transforms", rule("require: all\nstages: [convert: {target: raw}]") + VHD),
+    (
+        "conflicting-transforms",
+        rule("require: all\nwhen: project.id == 'a'\nstages: »[convert: {target: raw}]") + VHD.replace("»", ""),
+    ),
     ("quota-mode", rule("limit: all\nmode: warn\nwithin: {»max_images: 3, »max_total_size: 1TiB, max_size: 1GiB}")),
     ("quota-mode", rule("allow: all\nmode: audit\nwithin: {»max_active_imports: 2}")),
     ("wrong-type", rule("limit: all\nwithin: {max_images: »many}")),
@@ -238,6 +244,20 @@ def test_stages_with_options() -> None:
         StageCall("malware-scan", (("max_database_age", 86400), ("on_error", "reject"))),
         StageCall("inject", (("compliance", "medical"),)),
     )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "for: {projects: [b]}\nstages: [convert: {target: vhd}]",
+        "when: project.id == 'a'\nstages: [convert: {target: vhd}]",
+        "mode: audit\nstages: [convert: {target: vhd}]",
+        "stages: [inject: {a: b}]",
+    ],
+)
+def test_transforms_that_may_never_meet_are_left_to_the_decision(other: str) -> None:
+    first = "  - {id: a, require: all, for: {projects: [a]}, stages: [convert: {target: raw}, inject: {c: d}]}\n"
+    assert len(tree(rule("require: all\n" + other) + first).rules) == 2
 
 
 def test_an_exemption_is_narrowed_by_the_scope_of_its_file() -> None:

@@ -95,7 +95,7 @@ def test_hostile_files(file: str, found: list[tuple[str, int, int]] | None) -> N
     started = time.process_time()
     told = problems((HOSTILE / file).read_bytes())
     assert time.process_time() - started < 10
-    assert told == found if found is not None else {code for code, _, _ in told} == {"yaml-anchor"}
+    assert told == found if found is not None else {code for code, _, _ in told} <= {"yaml-anchor", "too-many-problems"}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,7 @@ def test_hostile_files(file: str, found: list[tuple[str, int, int]] | None) -> N
         (b"a: 1\nb: \xff\n", ("yaml-encoding", 2, 4)),
         (b"a: 1\nbcd\0: 2\n", ("yaml-character", 2, 4)),
         ("a: x\u2028b: y\n".encode(), ("yaml-character", 1, 5)),
+        (b"a: 1\nb: 2\rc: 3\n", ("yaml-character", 2, 5)),
         (b"a: 'x\n", ("yaml-syntax", 2, 1)),
         (b"%" * 10_000, ("yaml-syntax", 1, 1)),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import uuid
@@ -16,6 +17,7 @@ from tests.cli.service import eventually
 from tests.clients.site import PASSWORD, User
 from tests.faults.audit import Place, audit
 from tests.faults.service import Service, service
+from tests.faults.sources import content
 from tests.images.sound import qcow2
 from tests.methods.conftest import Source
 from tests.methods.test_glance_download import BYTES, RECORD, cloud
@@ -94,6 +96,19 @@ def test_an_image_comes_with_its_formats_and_what_it_needs_to_run(
     assert gold.file(image).content == qcow2()
     assert sealed(running) == []
     assert audit(Place.of(running.data)) == []
+
+
+def test_two_gateways_give_out_the_same_bytes(gold: User, far: User) -> None:
+    """Larger than any one block, compared by what either process sends and by what it says of it."""
+    body = content(17, 5_000_001)
+    source, image = far.create(), gold.create()
+    far.save(source, body).raise_for_status()
+    assert gold.http.base_url != far.http.base_url
+    assert download(gold, image, source).status_code == 202
+    gold.reaches(image, "active")
+    digests = {hashlib.sha512(user.file(one).content).hexdigest() for user, one in ((far, source), (gold, image))}
+    digests |= {far.show(source)["os_hash_value"], gold.show(image)["os_hash_value"]}
+    assert digests == {hashlib.sha512(body).hexdigest()}
 
 
 def test_it_is_shown_as_it_was_asked_for(gold: User, source: str) -> None:

@@ -1,0 +1,34 @@
+"""A short run of `make fuzz`, and that it notices."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from gateway.policy.expression import Program, engine
+from gateway.policy.typecheck import Sets
+from tests.policy.fuzz.search import Broken, Search
+
+
+class Crashing:
+    """An engine that fails on one text with what no reader of trees expects."""
+
+    name = "crashing"
+
+    def compile(self, source: str, sets: Sets = {}) -> Program:  # noqa: B006 - never written to
+        if "content.size" in source:
+            raise RuntimeError("out of paper")
+        return engine("cel-expr").compile(source, sets)
+
+
+def test_trees_are_compiled_or_refused_with_their_places() -> None:
+    search = Search(random.Random(20261122))
+    search.run(rounds=700)
+    assert len(search.codes) > 60
+    assert len(search.lines) > 900
+
+
+def test_the_search_notices_a_crash() -> None:
+    with pytest.raises(Broken, match=r"content\.size"):
+        Search(random.Random(1), engine=Crashing()).run(rounds=700)
