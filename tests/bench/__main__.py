@@ -17,7 +17,7 @@ from random import Random
 from rich.console import Console
 
 from gateway.policy.quantity import parse_size
-from tests.bench import decisions, lists, memory, requests, scanning, tokens, transfer
+from tests.bench import decisions, lists, memory, requests, tokens, transfer
 from tests.bench.meter import MIB, Others, counts_writes
 from tests.bench.report import Figure, Skipped, show
 
@@ -59,7 +59,6 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "lists": lambda plan: lists.measure(
         plan.folder / "lists", lists.COUNTS[:2] if plan.quick else lists.COUNTS, 0.2 if plan.quick else 0.6, plan.rounds
     ),
-    "scan": lambda plan: scanning.measure(plan.folder / "scan", plan.image, plan.size, plan.rounds),
     "decisions": lambda plan: decisions.measure(COUNTS[:2] if plan.quick else COUNTS),
 }
 
