@@ -37,6 +37,7 @@ nightly: $(VENV)/.dev
 	$(BIN)/python -m tests.schema_fuzz --cases 20000
 	$(BIN)/python -m tests.policy.campaign --cases 20000
 	$(BIN)/python -m tests.policy.campaign --mutants
+	$(BIN)/python -m tests.images.campaign --mutations 20000
 	$(BIN)/python -m tests.faults --kills 300
 
 interop: $(VENV)/.dev

@@ -34,6 +34,7 @@ from gateway.api.protocol import timed_head
 from gateway.api.routes import routes
 from gateway.catalog import open_catalog
 from gateway.decisionlog import JsonLines
+from gateway.equipping import equip
 from gateway.identity import IDENTITIES
 from gateway.jobs.durable import DurableJobs
 from gateway.logs import set_up_logging
@@ -41,16 +42,21 @@ from gateway.methods import offered
 from gateway.methods.elsewhere import fetcher
 from gateway.methods.location import parse
 from gateway.methods.rules import Deadlines, FetchRules
-from gateway.model.errors import Conflict, Interrupted
+from gateway.model.errors import Conflict, Interrupted, Refusal
 from gateway.policy.rules import Policy
 from gateway.ports import Identity, Method, Store
-from gateway.service import reaper, worker
+from gateway.service import reaper, receipts, worker
+from gateway.service.afterwards import after_stages
 from gateway.service.policies import PolicyTrees, beside_the_loop
 from gateway.service.site import Limits, Seal, Site
+from gateway.service.spool import Spool
+from gateway.service.toolchecks import log_tools
 from gateway.settings import Settings
-from gateway.stages.pipeline import STAGES
+from gateway.stages.pipeline import runnable
 from gateway.stores import STORES, Place
+from gateway.tools.receiptkeys import open_receipt_keys
 from gateway.tools.seal import open_seal
+from gateway.tools.webhooks import SiteWebhooks
 
 log = logging.getLogger("gateway")
 
@@ -82,6 +88,8 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
         if settings.metadefs.enabled:
             await metadefs.create_tables(site)
         await reaper.settle_dead(site)
+        await receipts.sign_waiting(site)
+        await log_tools(site)
 
         async def run(import_id: str) -> None:
             await worker.run(site, import_id)
@@ -118,24 +126,43 @@ async def _site(
     )
     stack.callback(decisions.close)
     rules, seal = fetch_rules(settings), open_seal(settings.secret_key_path)
+    clock = SystemClock()
+    equipment = equip(settings.stages, clock, rules)
+
+    def hang_up(refusal: Refusal) -> None:
+        rules.lines.cut(refusal)
+        equipment.cut(refusal)
+
     return Site(
         catalog=catalog,
         stores=_stores(settings, rules, seal),
         weights={store.name: store.weight for store in settings.stores},
         default_store=settings.default_store.name,
         methods=offered(rules, stores=len(settings.stores)),
-        stages=frozenset(STAGES),
+        stages=runnable(equipment.tools) | after_stages(equipment.webhooks, converter=equipment.converter is not None),
+        tools=equipment.tools,
+        webhooks=SiteWebhooks(equipment.webhooks),
+        tool_checks=equipment.checks,
+        converter=equipment.converter,
+        spool=await _spool(settings),
         policy=PolicyTrees(tree, governing.recompiled(settings, tree.methods)),
         decisions=decisions,
         jobs=jobs,
         seal=seal,
-        clock=SystemClock(),
+        receipts=open_receipt_keys(settings.receipt_key_path, settings.receipts.retired),
+        clock=clock,
         limits=limits(settings),
         writer=str(uuid.uuid4()),
         new_id=lambda: str(uuid.uuid4()),
         kick_reaper=wake.set,
-        hang_up=rules.lines.cut,
+        hang_up=hang_up,
     )
+
+
+async def _spool(settings: Settings) -> Spool:
+    spool = Spool(settings.spool_path, settings.stages.convert.spool_size)
+    await asyncio.to_thread(spool.clear)
+    return spool
 
 
 def _own(settings: Settings, stack: AsyncExitStack) -> None:
@@ -203,6 +230,9 @@ def limits(settings: Settings) -> Limits:
         image_hash=settings.images.hash,
         md5=settings.images.md5,
         members=settings.images.max_members,
+        properties=settings.images.max_properties,
+        approval_after=timedelta(seconds=settings.stages.approve.expires),
+        approve_own=settings.stages.approve.own,
         disk_formats=settings.images.disk_formats,
         container_formats=settings.images.container_formats,
     )

@@ -15,6 +15,7 @@ from gateway.api.front import Front
 from gateway.api.wire import moment
 from gateway.model.errors import Forbidden, NotFound, Refusal
 from gateway.service.reloading import TreeState, Watched
+from gateway.service.toolchecks import ToolState, tool_states
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 """The content type of Prometheus's text format."""
@@ -32,15 +33,17 @@ class Health:
         """`GET /healthcheck`: 200 `OK` while the process serves; no authentication.
 
         With `?detailed`, JSON: the policy trees, their age, and whether a changed one waits because of problems. The
-        problems themselves are for administrators and for programs of the same machine.
+        problems themselves, and the tools of stages, are for administrators and for programs of the same machine.
         """
         if "detailed" not in request.query_params:
             return PlainTextResponse("OK")
         inside = from_this_machine(request) or await self._administrator(request)
         now = self.front.site.clock.now()
         trees = {name: tree_json(one, now, inside=inside) for name, one in self.front.site.trees.items()}
-        pending = any(tree["pending"] for tree in trees.values())
-        return JSONResponse({"status": "degraded" if pending else "OK", "policy": trees})
+        tools = await tool_states(self.front.site) if inside else []
+        degraded = any(tree["pending"] for tree in trees.values()) or any(tool.problem for tool in tools)
+        found = {"status": "degraded" if degraded else "OK", "policy": trees}
+        return JSONResponse({**found, "tools": {tool.stage: tool_json(tool) for tool in tools}} if inside else found)
 
     @contract({200: TEXT}, public=True, refuses=(403, 404))
     async def metrics(self, request: Request) -> Response:
@@ -80,6 +83,12 @@ def tree_json(watched: Watched, now: datetime, *, inside: bool) -> dict[str, Any
         "pending": state.pending is not None,
     }
     return {**found, "problem": problem_json(state, now)} if inside and state.pending is not None else found
+
+
+def tool_json(tool: ToolState) -> dict[str, Any]:
+    if tool.problem is None:
+        return {"version": tool.version}
+    return {"problem": tool.problem.message, "remedy": tool.problem.remedy}
 
 
 def problem_json(state: TreeState, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from starlette.routing import BaseRoute
 
 from gateway.api.actions import Actions
+from gateway.api.approvals import PATH as APPROVALS
+from gateway.api.approvals import Approvals
 from gateway.api.asking import Asking
 from gateway.api.break_glass import PATH as BREAK_GLASS
 from gateway.api.break_glass import BreakGlass
@@ -21,6 +23,7 @@ from gateway.api.imports import Imports
 from gateway.api.locations import Locations
 from gateway.api.members import Members
 from gateway.api.openapi import OpenApi
+from gateway.api.receipts import Receipts
 from gateway.api.record_schemas import Schemas
 from gateway.api.shapes import shapes
 from gateway.api.stops import Stops
@@ -43,17 +46,20 @@ def routes(
 def site_routes(front: Front) -> list[BaseRoute]:
     """What the site is and what it is doing."""
     discovery, stores, tasks, glass = Discovery(front), Stores(front), Tasks(front), BreakGlass(front)
-    health, stops = Health(front), Stops(front)
+    health, stops, approvals = Health(front), Stops(front), Approvals(front)
     return [
         resource("/", get=discovery.choices),
         resource("/versions", get=discovery.versions),
         resource("/healthcheck", get=health.show),
         resource("/metrics", get=health.metrics),
         resource("/v2/info/import", get=discovery.methods),
+        resource(APPROVALS, get=approvals.index),
+        resource(f"{APPROVALS}/{{import_id}}", post=approvals.decide),
         resource(BREAK_GLASS, get=glass.index, post=glass.create),
         resource(f"{BREAK_GLASS}/{{opening_id}}", delete=glass.delete),
         resource("/v2/info/import/stops", get=stops.index, post=stops.create),
         resource("/v2/info/import/stops/{stop_id}", delete=stops.lift),
+        resource("/v2/info/import/receipt-key", get=Receipts(front).keys),
         resource("/v2/info/stores", get=stores.index),
         resource("/v2/info/stores/detail", get=stores.detail),
         resource("/v2/info/usage", get=Usage(front).show, otherwise=404),  # as Glance answers, here alone
@@ -90,6 +96,7 @@ def image_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
         resource(f"{image}/file", get=data.download, put=data.save),
         resource(f"{image}/import", post=imports.start),
         resource(f"{image}/locations", get=locations.index, post=locations.add),
+        resource(f"{image}/receipt", get=Receipts(front).show),
         resource(f"{image}/members", get=members.index, post=members.create),
         resource(f"{image}/members/{{member_id}}", get=members.show, put=members.update, delete=members.delete),
         resource(f"{image}/tags/{{tag}}", put=actions.tag, delete=actions.untag),

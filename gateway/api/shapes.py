@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from gateway.api.approvals import approval_shapes
 from gateway.api.asking import what_if_schema
 from gateway.api.break_glass import opening_shapes
 from gateway.api.image_schema import ImageRules, Schema, image_schema, images_schema
@@ -43,6 +44,7 @@ def shapes(rules: ImageRules) -> Mapping[str, Schema]:
         "versions": _object(
             versions=_list(_object(id=_TEXT, status=_TEXT, links=_list(_object(rel=_TEXT, href=_TEXT))))
         ),
+        **approval_shapes(),
         **opening_shapes(),
         "usage": _object(usage={"type": "object", "additionalProperties": _object(usage=_COUNT, limit=_COUNT)}),
         "schema": {"type": "object"},

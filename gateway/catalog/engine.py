@@ -12,18 +12,20 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalog import migrations, sqlite
+from gateway.catalog.approvals import Approvals
 from gateway.catalog.blobs import Blobs
 from gateway.catalog.decisions import Decisions
 from gateway.catalog.images import Images
 from gateway.catalog.imports import Imports
 from gateway.catalog.members import Members
+from gateway.catalog.receipts import Receipts
 from gateway.catalog.stops import Stops
 from gateway.catalog.trust import Trust
 from gateway.model.errors import BadRequest, Unavailable
 from gateway.ports import Transaction
 
 
-class SqlTransaction(Images, Members, Blobs, Imports, Decisions, Stops, Trust):
+class SqlTransaction(Approvals, Images, Members, Blobs, Imports, Decisions, Receipts, Stops, Trust):
     """All records of one database transaction: `gateway.ports.Transaction`."""
 
 

@@ -64,6 +64,7 @@ _ALIVE = text("deleted_at IS NULL")
 _BUSY = text("deleted_at IS NULL AND status IN ('importing', 'saving', 'uploading')")
 _IN_FORCE = text("lifted_at IS NULL")
 _NOT_ENDED = text("ended_at IS NULL")
+_WAITING = text("signature IS NULL")
 _OPEN_IMPORT = text("status IN ('pending', 'processing')")
 
 
@@ -230,6 +231,21 @@ imports = Table(
     Index(None, "status"),
 )
 
+approvals = Table(
+    "import_approvals",
+    metadata,
+    Column("import_id", String, ForeignKey("imports.id"), primary_key=True),
+    Column("role", String, primary_key=True),
+    Column("image_id", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("decided_by", String),
+    Column("decided_at", Moment),
+    Column("reason", String, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     metadata,
@@ -238,6 +254,17 @@ decisions = Table(
     Column("at", Moment, nullable=False),
     Column("revision", String, nullable=False),
     Column("record", _JSON, nullable=False),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("image_id", String, ForeignKey("images.id"), primary_key=True),
+    Column("statement", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("keyid", String),
+    Column("signature", String),
+    Index("receipts_waiting", "at", "image_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 
 trees = Table(

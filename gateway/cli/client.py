@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ _KINDS: Mapping[int, type[Refusal]] = {
 """Refusals somebody here looks for. The last three come from a service, or a proxy before it, that is away."""
 
 _BREAK_GLASS = "/v2/info/import/break-glass"
+_APPROVALS = "/v2/info/import/approvals"
 _LOGIN = "Say who you are: --user and --password, or --cloud."
 _ADDRESS = "Check the URL: it has to be the root of an image service."
 
@@ -69,6 +70,15 @@ class ImagesClient:
 
     def close_break_glass(self, opening_id: str) -> None:
         self._call("DELETE", f"{_BREAK_GLASS}/{quote(opening_id, safe='')}")
+
+    def approvals(self) -> Sequence[Mapping[str, Any]]:
+        """GET /v2/info/import/approvals: the imports that wait for this caller, oldest first."""
+        return list(_object(self._call("GET", _APPROVALS))["approvals"])
+
+    def decide(self, import_id: str, decision: str, reason: str) -> None:
+        """POST about one of them: `decision` is approve or refuse."""
+        body = {"decision": decision, **({"reason": reason} if reason else {})}
+        self._call("POST", f"{_APPROVALS}/{quote(import_id, safe='')}", json=body)
 
     def create(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return _object(self._call("POST", "/v2/images", json=values))

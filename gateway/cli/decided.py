@@ -40,19 +40,19 @@ class Found:
 
     def _known(self) -> Any:
         from gateway.policy.replaying import Replay
-        from gateway.stages.pipeline import STAGES
+        from gateway.policy.stagewords import BUILT
 
-        return Replay(self.policy, frozenset(STAGES)).known(self.recorded)
+        return Replay(self.policy, BUILT).known(self.recorded)
 
     def explained(self) -> Explanation:
         """By the recorded facts, at the recorded time. What is not kept is not known, and then nothing is final."""
         from gateway.policy.explain import explain
+        from gateway.policy.stagewords import BUILT
         from gateway.policy.stops import laid_over, stop_rules
-        from gateway.stages.pipeline import STAGES
 
         over = laid_over(self.policy, stop_rules(self.recorded.stops))
         final = self.recorded.final and not self.lacks
-        return explain(over, self.recorded.method, self._known(), final=final, stages=frozenset(STAGES))
+        return explain(over, self.recorded.method, self._known(), final=final, stages=BUILT)
 
 
 def find(

@@ -101,15 +101,14 @@ def _found(folder: Path, engine: str, now: str | None) -> tuple[Policy | None, S
     """The policy and what the lints say about it, or None and what keeps it from loading."""
     from gateway.policy.lints import findings
     from gateway.policy.problems import Problems
-    from gateway.stages.pipeline import STAGES
+    from gateway.policy.stagewords import BUILT
     from gateway.trees import read_tree
 
     try:
         policy = compiled(folder, engine)
     except Problems as problems:
         return None, problems.problems
-    built = frozenset(STAGES)
-    return policy, findings(read_tree(folder), policy, schema=schema("policy"), now=moment(now), stages=built)
+    return policy, findings(read_tree(folder), policy, schema=schema("policy"), now=moment(now), stages=BUILT)
 
 
 def _here(problem: Problem, folder: Path) -> Problem:

@@ -76,14 +76,14 @@ def _court(settings: Settings, folder: Path, catalog: Any, decisions: Any) -> Co
     from uuid import uuid4
 
     from gateway.app import SystemClock
+    from gateway.policy.stagewords import BUILT
     from gateway.service.rejudging import Court
-    from gateway.stages.pipeline import STAGES
 
     return Court(
         catalog=catalog,
         decisions=decisions,
         policy=compiled(folder, settings.policy.engine),
-        stages=frozenset(STAGES),
+        stages=BUILT,
         clock=SystemClock(),
         new_id=lambda: str(uuid4()),
     )

@@ -70,11 +70,11 @@ def replay(
     keep (values of properties, a history no rule asked for) is a group of its own.
     """
     from gateway.policy.replaying import Replay
-    from gateway.stages.pipeline import STAGES
+    from gateway.policy.stagewords import BUILT
 
     reading = Reading(log)
     with told(folder):
-        again = Replay(compiled(folder, engine), frozenset(STAGES))
+        again = Replay(compiled(folder, engine), BUILT)
         for entry in reading.entries():
             again.again(entry)
     if format is Format.JSON:

@@ -68,11 +68,11 @@ class DurableJobs:
             self._client = None
         await asyncio.to_thread(DBOS.destroy)
 
-    async def enqueue(self, tx: Transaction, import_id: str, project: str) -> None:
+    async def enqueue(self, tx: Transaction, import_id: str, project: str, turn: int = 0) -> None:
         options: EnqueueOptions = {
             "workflow_name": WORKFLOW,
             "queue_name": QUEUE,
-            "workflow_id": import_id,
+            "workflow_id": _workflow_id(import_id, turn),
             "app_version": VERSION,
         }
         client = self._client
@@ -83,6 +83,11 @@ class DurableJobs:
 
         await tx.native().run_sync(put)
 
-    async def holds(self, import_id: str) -> bool:
-        status = await DBOS.get_workflow_status_async(import_id)
+    async def holds(self, import_id: str, turn: int = 0) -> bool:
+        status = await DBOS.get_workflow_status_async(_workflow_id(import_id, turn))
         return status is not None and status.status in _OPEN
+
+
+def _workflow_id(import_id: str, turn: int) -> str:
+    """The engine never runs an id twice, so what goes on has one of its own."""
+    return f"{import_id}.{turn}" if turn else import_id

@@ -23,15 +23,28 @@ class Hop:
     """
 
     def __init__(
-        self, location: Location, pace: Pace, transport: PinnedTransport, headers: Mapping[str, str] | None = None
+        self,
+        location: Location,
+        pace: Pace,
+        transport: PinnedTransport,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> None:
-        """Send the request, with `headers` besides its own. Raises SourceRefused; nothing stays open then."""
+        """Send the request, with `headers` besides its own; with a `body` it is a POST.
+
+        Raises SourceRefused; nothing stays open then.
+        """
         self.location = location
         self._pace = pace
         self._transport = transport
         try:
             self._response = transport.handle_request(
-                httpx.Request("GET", location.url, headers={**_HEADERS, **(headers or {})})
+                httpx.Request(
+                    "GET" if body is None else "POST",
+                    location.url,
+                    headers={**_HEADERS, **(headers or {})},
+                    content=body,
+                )
             )
             self._check_fields()
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -76,12 +76,27 @@ class Outbound:
             location, headers = _next(location, reference), None
         raise refusals.refused(location, "it redirects too often.", "Give the URL it finally leads to.")
 
+    def ask(self, location: Location, body: bytes, *, headers: Mapping[str, str], max_size: int) -> bytes:
+        """POST to a place that needs no policy, and read the whole answer; a redirect is none.
+
+        Raises SourceRefused, OverLimit, BadRequest for a port that is not open.
+        """
+        self._admit_port(location)
+        until = time.monotonic() + self._rules.deadlines.total
+        fetch = _opened(self._contact(location, until, headers, body), max_size, None)
+        return b"".join(bytes(block) for block in fetch.blocks())
+
     def _hop(self, location: Location, check: Check, until: float, headers: Mapping[str, str] | None) -> Hop:
         self._admit_port(location)
         check(location.target)
+        return self._contact(location, until, headers)
+
+    def _contact(
+        self, location: Location, until: float, headers: Mapping[str, str] | None, body: bytes | None = None
+    ) -> Hop:
         pace = Pace(self._rules.deadlines, location, until)
         backend = PinnedBackend(self._rules, self._resolve, location, pace)
-        return Hop(location, pace, PinnedTransport(backend, self._trust), headers)
+        return Hop(location, pace, PinnedTransport(backend, self._trust), headers, body)
 
     def _admit_port(self, location: Location) -> None:
         trusted = (location.host, location.port) in self._rules.trusted

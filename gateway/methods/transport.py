@@ -31,7 +31,9 @@ class PinnedTransport(httpx.BaseTransport):
             port=request.url.port,
             target=request.url.raw_path,
         )
-        response = self._pool.handle_request(httpcore.Request(request.method, url, headers=request.headers.raw))
+        response = self._pool.handle_request(
+            httpcore.Request(request.method, url, headers=request.headers.raw, content=request.content)
+        )
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     def close(self) -> None:

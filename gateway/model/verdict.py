@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -46,8 +46,9 @@ class Verdict:
 
     `size` counts stored bytes (after a transform), `source_size` the bytes as they came in. `hashes` maps an
     algorithm's hashlib name to a hex digest of the *stored* bytes, `source_hashes` of those that came in, where a stage
-    changed them and a digest of them was expected. `disk_format` is what the content proved to
-    be; None where no stage looked. `virtual_size` in bytes, None where unknown.
+    changed them. `disk_format` is what the content proved to be; None where no stage looked. `virtual_size` in bytes,
+    None where unknown. `made_of` is what was sent, where the stored bytes are a conversion of it; its `reports` are
+    empty, because they are among these.
     """
 
     size: int
@@ -57,3 +58,9 @@ class Verdict:
     disk_format: str | None = None
     virtual_size: int | None = None
     reports: tuple[StageReport, ...] = ()
+    made_of: Verdict | None = None
+
+    @property
+    def as_sent(self) -> Verdict:
+        """The verdict on the bytes before a conversion, with all reports; this one where there was none."""
+        return self if self.made_of is None else replace(self.made_of, reports=self.reports)

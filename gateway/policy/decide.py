@@ -15,6 +15,7 @@ from gateway.model.decision import Action, Decision, Lent, Plan, Reason, StageCa
 from gateway.model.stop import Stop
 from gateway.model.usage import Quota
 from gateway.policy import wording
+from gateway.policy.demands import demands
 from gateway.policy.expression import Truth
 from gateway.policy.facts import OPENED, Facts, FactValue
 from gateway.policy.grants import Grant, borrowed, nearest, possible, weigh
@@ -174,6 +175,7 @@ class Ruling(NamedTuple):
             if grant.touched.counts is Truth.OPEN and grant.left in self.unsure:
                 yield self._told(grant.touched, wording.may_be_ungranted(grant.left, self.method))
         yield from self._unsure_stages()
+        yield from demands(self.planned, self.method)
 
     def _unsure_stages(self) -> Iterator[str]:
         """Stages that open rules may add, and that could not run here."""

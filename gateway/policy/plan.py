@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from gateway.model.decision import StageCall
 from gateway.policy.matching import Touched
-from gateway.policy.stagewords import RUNNING_ORDER, TRANSFORMS
+from gateway.policy.stagewords import RUNNING_ORDER, TRANSFORMS, set_up
 
 _POSITIONS = {name: position for position, name in enumerate(RUNNING_ORDER)}
 
@@ -49,7 +49,7 @@ def contradicting(calls: Iterable[StageCall]) -> list[str]:
 
 def missing(calls: Iterable[StageCall], stages: Container[str] | None) -> list[str]:
     """Names of the demanded stages that are not set up at this site; `stages` None means that all are."""
-    return [] if stages is None else sorted({call.name for call in calls if call.name not in stages})
+    return [] if stages is None else sorted({call.name for call in calls if not set_up(call, stages)})
 
 
 def demanding(requires: Iterable[Touched], stage: str) -> str | None:

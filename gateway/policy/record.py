@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.model.approval import Approval
 from gateway.model.decision import Decision, Lent, StageCall
 from gateway.model.trust import Opening
 from gateway.policy.facts import METHODS, OPENED, VOCABULARY, Facts, FactType
@@ -65,6 +66,29 @@ def opening_record(event: str, opening: Opening, *, by: str, at: datetime, revis
         "rule": opening.rule,
         "reason": opening.reason,
         "until": said_time(opening.until),
+        "revision": revision,
+    }
+
+
+def approval_record(
+    approval: Approval, *, project: str | None, decision_id: str, at: datetime, revision: str
+) -> dict[str, Any]:
+    """The log's line of an import that a person approved or refused, or that nobody decided about in time.
+
+    `decision_id` is the decision that wanted it. The reason is for its owner and may quote what nobody else should
+    read: the line says whether there is one.
+    """
+    return {
+        "event": f"import-{approval.state}",
+        "id": approval.import_id,
+        "at": said_time(at),
+        "image_id": approval.image_id,
+        "project_id": project,
+        "user_id": approval.decided_by,
+        "role": approval.role,
+        "digest": approval.digest,
+        "reason_given": bool(approval.reason),
+        "decision_id": decision_id,
         "revision": revision,
     }
 

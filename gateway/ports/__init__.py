@@ -19,6 +19,7 @@ from gateway.ports.sources import (
     Describes,
     Description,
     Method,
+    OnDisk,
     Source,
     SourceRequest,
     Store,
@@ -40,6 +41,7 @@ __all__ = [
     "ImportQuery",
     "Jobs",
     "Method",
+    "OnDisk",
     "Source",
     "SourceRequest",
     "Store",
@@ -88,10 +90,13 @@ class Jobs(Protocol):
     There is no cancel: an import whose row has ended finds its attempt fenced out and returns.
     """
 
-    async def enqueue(self, tx: Transaction, import_id: str, project: str) -> None:
-        """Put the import in the queue in the same transaction as `tx`: both commit, or neither."""
+    async def enqueue(self, tx: Transaction, import_id: str, project: str, turn: int = 0) -> None:
+        """Put the import in the queue in the same transaction as `tx`: both commit, or neither.
+
+        An import that was parked goes on in another `turn`.
+        """
         ...
 
-    async def holds(self, import_id: str) -> bool:
+    async def holds(self, import_id: str, turn: int = 0) -> bool:
         """Will the engine still run it, or is it running? False once it never will."""
         ...

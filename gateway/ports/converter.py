@@ -38,13 +38,30 @@ class Converter(Protocol):
     `stage-unavailable` where the tool fails, ContentRefused `too-costly` or `unreadable` where the image makes it.
     """
 
-    version: str
-    """Its name and version."""
-    sees: frozenset[str]
-    opens: frozenset[str]
-    makes: frozenset[str]
-    packs: frozenset[str]
-    """Disk formats by the Images API's names: those it has a word on, converts from, converts to, can compress."""
+    @property
+    def version(self) -> str:
+        """Its name and version."""
+        ...
+
+    @property
+    def sees(self) -> frozenset[str]:
+        """Disk formats by the Images API's names: those it has an opinion on."""
+        ...
+
+    @property
+    def opens(self) -> frozenset[str]:
+        """Those it converts from."""
+        ...
+
+    @property
+    def makes(self) -> frozenset[str]:
+        """Those it converts to."""
+        ...
+
+    @property
+    def packs(self) -> frozenset[str]:
+        """Those it can compress."""
+        ...
 
     def look(self, image: Path, disk_format: str, *, check: Callable[[], None]) -> Opinion: ...
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from gateway.model.approval import Approval
 from gateway.model.caller import Caller
 from gateway.model.image import Blob, BlobState, Image, Move, Status
 from gateway.model.imports import Import, ImportMove
 from gateway.model.member import Member, MemberStatus
+from gateway.model.receipt import Receipt, Signature
 from gateway.model.stop import Stop
 from gateway.model.trust import History, Opening
 from gateway.model.usage import Counted
@@ -208,12 +210,49 @@ class Transaction(Protocol):
         """Write progress fields if the attempt is current and processing; False if fenced out."""
         ...
 
+    async def add_approval(self, approval: Approval) -> None:
+        """Raises Conflict where the import waits for that role already."""
+        ...
+
+    async def approvals(self, import_id: str) -> Sequence[Approval]:
+        """All of an import, oldest first, whatever their state."""
+        ...
+
+    async def pending_approvals(self, roles: Sequence[str] | None, limit: int = 200) -> Sequence[Approval]:
+        """Those that open imports wait for, of these roles or (None) of all, oldest first."""
+        ...
+
+    async def overdue_approvals(self, now: datetime) -> Sequence[Approval]:
+        """Pending ones of open imports whose time is over."""
+        ...
+
+    async def negative_approvals(self) -> Sequence[Approval]:
+        """Refused and expired ones whose import is still open."""
+        ...
+
+    async def decide_approval(self, approval: Approval) -> bool:
+        """Compare-and-swap from pending to its `state`, with who decided; False where it is not pending any more."""
+        ...
+
     async def add_decision(
         self, decision_id: str, image_id: str | None, at: datetime, revision: str, record: Mapping[str, Any]
     ) -> None: ...
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None: ...
     async def decisions(self, image_id: str) -> Sequence[Mapping[str, Any]]:
         """The records of the decisions that were acted on for an image, newest first."""
+        ...
+
+    async def add_receipt(self, receipt: Receipt) -> None:
+        """In the transaction that makes its image active. Raises Conflict where the image has one."""
+        ...
+
+    async def receipt(self, image_id: str) -> Receipt | None: ...
+    async def waiting_receipts(self, limit: int = 100) -> Sequence[Receipt]:
+        """Those without a signature, oldest first."""
+        ...
+
+    async def sign_receipt(self, image_id: str, signature: Signature) -> None:
+        """Of one that waits; one that is signed stays as it is."""
         ...
 
     async def keep_tree(self, revision: str, sources: Mapping[str, str]) -> None:

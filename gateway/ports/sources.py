@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gateway.model.image import Move, Status
@@ -62,6 +63,15 @@ class Store(Protocol):
 
     def keys(self) -> Iterator[str]:
         """Every whole key, and leftovers of broken puts if the store can have any."""
+        ...
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A Store whose blobs are plain files of this machine."""
+
+    def path(self, key: str) -> Path:
+        """Where a blob is; nobody may write there. Raises NotFound."""
         ...
 
 

@@ -18,6 +18,7 @@ from gateway.service.imports import worker_facts
 from gateway.service.judge import Judgement, judge_under, seen
 from gateway.service.site import Granted, Progress, Site
 from gateway.service.usage import Meter
+from gateway.stages.evidence import Evidence, given, together
 from gateway.stages.pipeline import Declared, Pipeline
 from gateway.stages.verdicts import reports_to_json
 
@@ -27,7 +28,9 @@ class Attempt:
     """One try: the import as it stood at its beginning, its image and the tree it was granted under.
 
     `left` are the stores still to fill, `failed` those that did not take their blob in this try. `quotas` are of the
-    last decision, `meter` charges the blob that is being written, `description` is what the source says of its image.
+    last decision, `meter` charges the blob that is being written, `description` is what the source says of its image,
+    `evidence` what was gathered to prove the bytes by. `kept` are reports of an earlier try, `after` those of the
+    stages that run once the bytes are whole.
     """
 
     site: Site
@@ -39,13 +42,15 @@ class Attempt:
     progress: Progress = field(default_factory=Progress)
     pipeline: Pipeline | None = None
     kept: tuple[StageReport, ...] = ()
+    after: tuple[StageReport, ...] = ()
     description: Description | None = None
+    evidence: Evidence | None = None
     quotas: tuple[Quota, ...] = ()
     meter: Meter | None = None
 
     @property
     def reports(self) -> tuple[StageReport, ...]:
-        return self.pipeline.reports() if self.pipeline is not None else self.kept
+        return (*(self.pipeline.reports() if self.pipeline is not None else self.kept), *self.after)
 
     @property
     def declared(self) -> Declared:
@@ -63,8 +68,12 @@ class Attempt:
 
     @property
     def expected(self) -> Mapping[str, str]:
-        """The digests the bytes have to have, by algorithm: what the caller demands, what the source says."""
-        return {**(self.description.expected if self.description else {}), **self.demanded}
+        """The digests the bytes have to have, by algorithm: what the source says, what the caller and the owner demand.
+
+        Raises BadRequest, ContentRefused where they cannot all be met.
+        """
+        said = self.description.expected if self.description else {}
+        return together(said, self.demanded, given(self.image.properties))
 
     @property
     def demanded(self) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ A copy that an earlier attempt has finished is found by its row and not made aga
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.model.errors import Conflict, ContentRefused, Interrupted, Refusal, Unavailable
@@ -12,11 +13,10 @@ from gateway.model.image import Blob, BlobState, Image
 from gateway.model.verdict import Verdict
 from gateway.service.attempt import Attempt
 from gateway.service.delivery import Delivery, deliver, new_blob
-from gateway.service.lanes import Lane
 from gateway.service.reading import in_order
 from gateway.service.site import Site
 from gateway.service.usage import charge
-from gateway.stages.pipeline import Declared, Pipeline, Tools
+from gateway.stages.pipeline import Declared, Pipeline
 from gateway.stages.verdicts import verdict_from_json, verdict_to_json
 
 
@@ -86,7 +86,7 @@ async def _copied(attempt: Attempt, original: Original, store: str) -> Blob:
     site, source = attempt.site, original.blob
     blob = new_blob(site, attempt.image.id, store)
     delivery = Delivery(
-        blob=blob, store=site.store(store), pipeline=_comparing(site, original), progress=attempt.progress
+        blob=blob, store=site.store(store), pipeline=comparing(site, original), progress=attempt.progress
     )
     with site.writes(blob.id, attempt.progress):
         async with site.catalog.begin() as tx:
@@ -101,15 +101,33 @@ async def _copied(attempt: Attempt, original: Original, store: str) -> Blob:
             return await tx.move_blob(blob.id, BlobState.STAGED, row)
 
 
-def _comparing(site: Site, original: Original) -> Pipeline:
+def comparing(site: Site, original: Original) -> Pipeline:
     """No stage looks at these bytes again; they have to be the same."""
     return Pipeline(
         (),
         declared=Declared(),
         hashes=(),
         expected=original.verdict.hashes,
-        tools=Tools(lane=Lane, tick=site.clock.monotonic),
+        tools=site.tools,
     )
+
+
+def prove(site: Site, original: Original, check: Callable[[], None]) -> None:
+    """Read a blob once more, in a worker thread. Raises Refusal (`blob-damaged`) where it is not what it was."""
+    source, pipeline = original.blob, comparing(site, original)
+    blocks = site.store(source.store).get(source.key)
+    try:
+        for block in blocks:
+            check()
+            list(pipeline.feed(block))
+        list(pipeline.finish())
+    except ContentRefused as refusal:
+        raise _damaged(source) from refusal
+    finally:
+        pipeline.release()
+        close = getattr(blocks, "close", None)
+        if close is not None:
+            close()
 
 
 def _damaged(source: Blob) -> Refusal:

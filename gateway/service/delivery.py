@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from gateway.model.errors import Interrupted, Refusal
 from gateway.model.image import Blob, BlobState
@@ -23,6 +24,9 @@ from gateway.stages.verdicts import verdict_to_json
 
 # Threads of their own: a few slow clients would otherwise take all those that decide about everybody else.
 _threads = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="bytes")
+
+
+Result = TypeVar("Result")
 
 
 class Taker(Protocol):
@@ -76,6 +80,7 @@ class Delivery:
             verdict = self.pipeline.verdict()
             return Written(verdict, {"size": verdict.size, "verdict": verdict_to_json(verdict)})
         finally:
+            self.pipeline.release()
             close = getattr(blocks, "close", None)
             if close is not None:
                 close()
@@ -97,16 +102,25 @@ async def deliver(
     All of that stands within `Site.writes`. Raises the pipeline's, the source's or the store's refusal; the blob is
     doomed then. `wake` makes the blocks end where they wait for more.
     """
-    writing = asyncio.get_running_loop().run_in_executor(_threads, delivery.write, blocks)
     try:
-        return await asyncio.shield(writing)
-    except BaseException:
-        if not writing.done():
-            # A thread cannot be cancelled. Left alone it might publish what the reaper has looked for and forgotten.
-            delivery.progress.tell(Interrupted("The gateway is stopping.", remedy="Send the image again."))
-            wake()
-            await asyncio.gather(writing, return_exceptions=True)
+        return await in_thread(delivery.progress, partial(delivery.write, blocks), wake)
+    except BaseException:  # goes on to the caller; nobody will keep these bytes
         await asyncio.shield(discard(site, delivery.blob))
+        raise
+
+
+async def in_thread(progress: Progress, work: Callable[[], Result], wake: Callable[[], None] = lambda: None) -> Result:
+    """Work on bytes beside the loop. Cancelled, it is told so by `progress`, and waited for: a thread cannot be
+    cancelled, and left alone it might publish what the reaper has looked for and forgotten.
+    """
+    working = asyncio.get_running_loop().run_in_executor(_threads, work)
+    try:
+        return await asyncio.shield(working)
+    except BaseException:  # goes on to the caller, once the thread has ended
+        if not working.done():
+            progress.tell(Interrupted("The gateway is stopping.", remedy="Send the image again."))
+            wake()
+            await asyncio.gather(working, return_exceptions=True)
         raise
 
 

@@ -15,6 +15,7 @@ from gateway.ports import Describes, Description, Source, Transaction
 from gateway.service.attempt import Attempt
 from gateway.service.judge import about
 from gateway.service.site import Limits
+from gateway.stages.evidence import spent
 
 
 async def describe(attempt: Attempt) -> None:
@@ -34,7 +35,7 @@ def _fields(properties: Mapping[str, str], found: Description) -> dict[str, Any]
     return {
         "disk_format": found.disk_format,
         "container_format": found.container_format,
-        "properties": {**properties, **found.properties},
+        "properties": {**properties, **spent(found.properties)},
     }
 
 

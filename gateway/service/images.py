@@ -16,6 +16,7 @@ from gateway.model.verdict import Verdict
 from gateway.ports import ImageQuery, Transaction
 from gateway.service.site import Site
 from gateway.service.usage import hold, offered
+from gateway.stages.images.agreement import opened
 
 
 async def sees(tx: Transaction, caller: Caller, image: Image) -> bool:
@@ -134,9 +135,15 @@ async def unkept(tx: Transaction, image_id: str) -> list[Blob]:
     return [blob for blob in await tx.blobs(image_id) if blob.state is not BlobState.KEPT]
 
 
-def activation(verdict: Verdict, algorithm: str) -> dict[str, Any]:
-    """The fields an image gets with its bytes. `checksum` is md5, absent where the site has switched it off."""
+def activation(image: Image, verdict: Verdict, algorithm: str) -> dict[str, Any]:
+    """The fields an image gets with its bytes. `checksum` is md5, absent where the site has switched it off.
+
+    What was taken out of its compressed container is in it no more.
+    """
+    unpacked = image.container_format == "compressed" and opened(verdict)
     return {
+        **({"container_format": "bare"} if unpacked else {}),
+        **({"disk_format": verdict.disk_format} if verdict.made_of else {}),
         "size": verdict.size,
         "virtual_size": verdict.virtual_size,
         "checksum": verdict.hashes.get("md5"),

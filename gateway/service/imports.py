@@ -16,6 +16,7 @@ from gateway.policy.facts import METHODS as KNOWN_METHODS
 from gateway.ports import Method, SourceRequest, Transaction
 from gateway.service.images import doom, visible, writable
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
+from gateway.service.proofs import check_enough, check_named
 from gateway.service.site import Site
 from gateway.service.targets import choose_stores
 from gateway.service.usage import hold
@@ -65,6 +66,10 @@ async def accept(site: Site, caller: Caller, image_id: str, request: ImportReque
     if verdict is not None:
         values |= seen(verdict)
     judgement = await judge(site, method.name, values, image_id=image_id, final=verdict is not None)
+    if method.move is not Move.COPY:
+        await check_named(site, image, method, source, values)
+    if verdict is None:
+        check_enough(judgement.decision.plan, image, method)
     wanted = Wanted(request.method, ImportType.IMPORT, stores, request.all_must_succeed, request.request_id)
     return await begin(site, caller, image, wanted, source, judgement)
 

@@ -72,12 +72,13 @@ def about(image: Image) -> FactValues:
 
 
 def seen(verdict: Verdict) -> FactValues:
-    """The content facts a verdict proves."""
+    """The content facts a verdict proves. What a conversion made has sizes of its own; its format was not asked for."""
     known: dict[str, FactValue] = {"content.size": verdict.size}
     if verdict.virtual_size is not None:
         known["content.virtual_size"] = verdict.virtual_size
-    if verdict.disk_format is not None:
-        known["content.disk_format"] = verdict.disk_format
+    disk_format = (verdict.made_of or verdict).disk_format
+    if disk_format is not None:
+        known["content.disk_format"] = disk_format
     return known
 
 

@@ -1,6 +1,7 @@
-"""Threads for the hashes: each hash of each stream is a lane of its own, and lanes run beside each other.
+"""Threads beside a stream: each hash of each stream is a lane of its own, and lanes run beside each other.
 
-Hashing releases the GIL, so two hashes and a write cost the time of one.
+Hashing releases the GIL, so two hashes and a write cost the time of one. Calls that wait for somebody else have threads
+of their own: a tool that hangs holds no hash up.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from threading import Lock
 from gateway.stages.stage import Wait
 
 _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="hash")
+_waiting = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="wait")
 
 
 class Lane:
     """Runs its calls in their order, one at a time, on whatever thread is free; none while it has nothing to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: ThreadPoolExecutor = _threads) -> None:
+        self._threads = threads
         self._waiting: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._lock = Lock()
         self._running = False
@@ -29,7 +32,7 @@ class Lane:
             self._waiting.append((call, done))
             starts, self._running = not self._running, True
         if starts:
-            _threads.submit(self._run)
+            self._threads.submit(self._run)
         return done.result
 
     def _run(self) -> None:
@@ -46,3 +49,8 @@ class Lane:
         with self._lock:
             self._running = bool(self._waiting)
             return self._waiting.popleft() if self._waiting else None
+
+
+def waiting_lane() -> Lane:
+    """A lane for calls that wait for somebody else."""
+    return Lane(_waiting)

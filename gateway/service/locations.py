@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.caller import Caller
-from gateway.model.errors import BadRequest, Forbidden
+from gateway.model.errors import BadRequest, ContentRefused, Forbidden
 from gateway.model.image import BlobState, Image, require_formats, target
 from gateway.model.imports import Import, ImportType
 from gateway.ports import Block, SourceRequest, Transaction
@@ -129,6 +129,14 @@ def read_source(site: Site, url: str) -> SourceRequest:
         raise BadRequest(
             f"The location's URL does not pass filtering. {refusal.message}", remedy=refusal.remedy, code=refusal.code
         ) from None
+
+
+def bytes_changed() -> ContentRefused:
+    return ContentRefused(
+        "The stages of this import change the bytes, so they cannot stay where they are.",
+        remedy="Import them by web-download.",
+        code="bytes-changed",
+    )
 
 
 def place_key(site: Site, work: Import) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gateway.model.errors import Cancelled, NotFound, Refusal
@@ -15,27 +15,45 @@ from gateway.service import history
 from gateway.service.attempt import Attempt
 from gateway.service.describing import taken_over
 from gateway.service.images import activation, doom, unkept
+from gateway.service.injecting import set_by_rule
 from gateway.service.judge import Judgement, remember
 from gateway.service.locations import list_refused
+from gateway.service.proofs import used_up
+from gateway.service.receipts import Origin, receipt
 from gateway.service.usage import hold
-from gateway.stages.verdicts import reports_to_json
+from gateway.stages.verdicts import reports_to_json, verdict_to_json
+
+_UNSHOWN = frozenset({"name", "validation_data"})
+"""What a request says beside its source."""
 
 
-async def publish(attempt: Attempt, blobs: Sequence[Blob], verdict: Verdict, judgement: Judgement) -> None:
-    """The image becomes active with these blobs."""
+async def publish(
+    attempt: Attempt, blobs: Sequence[Blob], verdict: Verdict, judgement: Judgement, properties: Mapping[str, str]
+) -> None:
+    """The image becomes active with these blobs, and gets these `properties` by rule."""
     site, image = attempt.site, attempt.image
     now = site.clock.now()
     algorithm = next(iter(attempt.demanded), site.limits.image_hash)
     async with site.catalog.begin() as tx:
         await _succeed(tx, attempt, {**_whole(verdict.source_size), "report": reports_to_json(verdict.reports)}, now)
-        await _keep(tx, attempt, blobs, now)
+        await _keep(tx, attempt, blobs, now, {"verdict": verdict_to_json(verdict)})
         await hold(tx, image.owner, attempt.quotas, {Counted.SIZE: 0})
         await remember(tx, judgement, image.id)
-        values = {**activation(verdict, algorithm), **await taken_over(tx, attempt)}
+        await tx.add_receipt(receipt(site, image.id, _origin(attempt), verdict, judgement, now=now))
+        values = {**await taken_over(tx, attempt), **activation(image, verdict, algorithm)}
+        values |= await used_up(tx, image.id, values)
+        values |= await set_by_rule(tx, image.id, values, properties, site.limits.properties)
         await tx.move_image(image.id, Move.ACTIVATE, now=now, values=values)
         await history.accepted(tx, attempt.work.facts["project.id"], now=now)
     site.metrics.ended(attempt.work)
     site.kick_reaper()
+
+
+def _origin(attempt: Attempt) -> Origin:
+    work = attempt.work
+    shown = {name: value for name, value in work.request.items() if name not in _UNSHOWN}
+    kind = "location" if attempt.stays_elsewhere else "import"
+    return Origin(kind=kind, method=work.method, shown=shown, began=work.created_at)
 
 
 async def publish_copies(attempt: Attempt, blobs: Sequence[Blob], size: int) -> None:
@@ -58,16 +76,18 @@ def _whole(size: int) -> dict[str, object]:
 
 async def _succeed(tx: Transaction, attempt: Attempt, values: dict[str, object], now: datetime) -> None:
     work = attempt.work
-    values = {**attempt.values(), **values, "stores_left": (), "sealed": None}
+    values = {**attempt.values(), **values, "stores_left": (), "sealed": None, "message": ""}
     await tx.move_import(work.id, ImportMove.SUCCEED, attempt=work.attempt, now=now, values=values)
 
 
-async def _keep(tx: Transaction, attempt: Attempt, blobs: Sequence[Blob], now: datetime) -> None:
+async def _keep(
+    tx: Transaction, attempt: Attempt, blobs: Sequence[Blob], now: datetime, found: Mapping[str, object] | None = None
+) -> None:
     """The only place where an import makes bytes readable."""
     chosen = {blob.id for blob in blobs}
     await doom(tx, [blob for blob in await unkept(tx, attempt.image.id) if blob.id not in chosen])
     for blob in blobs:
-        await tx.move_blob(blob.id, BlobState.KEPT)
+        await tx.move_blob(blob.id, BlobState.KEPT, found)
         await tx.add_location(attempt.image.id, blob.id, now=now)
 
 

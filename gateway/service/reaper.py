@@ -16,6 +16,7 @@ from gateway.model.errors import Conflict, NotFound, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, Status
 from gateway.model.imports import Import, ImportMove
 from gateway.ports import Transaction
+from gateway.service import approvals
 from gateway.service.images import doom, unkept
 from gateway.service.site import Site
 
@@ -40,6 +41,7 @@ async def sweep(site: Site) -> Swept:
     """One pass: settle broken receptions, expire abandoned records, remove the bytes of doomed blobs."""
     swept = Swept()
     now = site.clock.now()
+    await approvals.settle(site, now)
     swept.imports += await _end_lost_imports(site, now)
     await _doom_dead_writers(site)
     for status, back in RECEPTIONS.items():
@@ -142,7 +144,7 @@ async def _end_lost_imports(site: Site, now: datetime) -> int:
     """Open imports the engine no longer holds end by name."""
     async with site.catalog.read() as tx:
         works = await tx.open_imports()
-    lost = [work for work in works if not await site.jobs.holds(work.id)]
+    lost = [work for work in works if not await approvals.is_held(site, work)]
     for work in lost:
         await _end_lost(site, work, now)
     return len(lost)

@@ -13,14 +13,19 @@ from gateway.model.errors import BadRequest, BrokenUpload, Gone, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, require_formats, target
 from gateway.model.usage import Counted
 from gateway.service import history
+from gateway.service.afterwards import check_immediate, needs_import, run_after, streaming, whole
 from gateway.service.delivery import Delivery, Written, deliver, discard, new_blob
 from gateway.service.images import activation, doom, writable
 from gateway.service.ingest import Ring
+from gateway.service.injecting import set_by_rule
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
-from gateway.service.lanes import Lane
+from gateway.service.proofs import sent, used_up
+from gateway.service.receipts import Origin, receipt
 from gateway.service.site import Granted, Progress, Site
+from gateway.service.staged import Case, Staged
 from gateway.service.usage import charge, hold, meter
-from gateway.stages.pipeline import Declared, Pipeline, Tools
+from gateway.stages.pipeline import Declared, Pipeline
+from gateway.stages.verdicts import covers, verdict_to_json
 
 UPLOAD = "glance-direct"
 """The method whose rules hold for all bytes that come with a request; `PUT file` is its older form."""
@@ -67,6 +72,8 @@ async def receive(
     _check_ready(image, way)
     values = _known(site, caller, image, upload, store)
     judgement = await judge(site, UPLOAD, values, image_id=image_id)
+    if way.activates:
+        check_immediate(judgement.decision.plan.stages)
     blob = new_blob(site, image_id, store or site.default_store)
     delivery = _delivery(site, image, blob, judgement, upload.size)
     with site.writes(blob.id, delivery.progress):
@@ -112,11 +119,12 @@ def _known(site: Site, caller: Caller, image: Image, upload: Upload, store: str 
 def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement, size: int | None) -> Delivery:
     plan = judgement.decision.plan
     pipeline = Pipeline(
-        plan.stages,
+        streaming(plan.stages),
         declared=Declared(image.disk_format, image.container_format),
         max_size=plan.max_size,
         hashes=site.hashes,
-        tools=Tools(lane=Lane, tick=site.clock.monotonic),
+        evidence=sent(image),
+        tools=site.tools,
     )
     charged = meter(site, blob, image.owner, plan.quotas, size)
     granted = Granted(site.policy.tree, UPLOAD, judgement.facts, image.id)
@@ -173,19 +181,41 @@ async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactV
     """Judge once more, now that the bytes are known, and keep the result."""
     facts = {**values, **seen(written.verdict)}
     judgement = await judge(site, UPLOAD, facts, image_id=blob.image_id, final=way.activates)
+    after = Staged(blob=blob, verdict=written.verdict)
+    if way.activates:
+        after = await _after(site, after, judgement)
     now = site.clock.now()
     async with site.catalog.begin() as tx:
         image = await tx.image(blob.image_id)
         if image is None:
             raise Gone(f"Image {blob.image_id} was deleted while its data was uploaded.")
         await remember(tx, judgement, blob.image_id)
-        await tx.move_blob(blob.id, BlobState.KEPT if way.activates else BlobState.STAGED, written.row)
+        row = {**written.row, "verdict": verdict_to_json(whole(after))}
+        await tx.move_blob(blob.id, BlobState.KEPT if way.activates else BlobState.STAGED, row)
         await hold(tx, image.owner, judgement.decision.plan.quotas, {Counted.SIZE: 0})
         if way.activates:
             await tx.add_location(blob.image_id, blob.id, now=now)
-            fields = activation(written.verdict, site.limits.image_hash)
+            origin = Origin(kind="upload", method=UPLOAD, shown={}, began=blob.created_at)
+            await tx.add_receipt(receipt(site, blob.image_id, origin, whole(after), judgement, now=now))
+            fields = activation(image, written.verdict, site.limits.image_hash)
+            fields |= await used_up(tx, blob.image_id, fields)
+            fields |= await set_by_rule(tx, image.id, fields, after.properties, site.limits.properties)
             await tx.move_image(blob.image_id, Move.ACTIVATE_SAVED, now=now, values=fields)
             await history.accepted(tx, values["project.id"], now=now)
+
+
+async def _after(site: Site, staged: Staged, judgement: Judgement) -> Staged:
+    """What the last decision wants of the bytes, now that it knows them."""
+    wanted = judgement.decision.plan.stages
+    check_immediate(wanted)
+    if not covers(staged.verdict.reports, streaming(wanted)):
+        raise needs_import("more stages, now that it knows the bytes,")
+    async with site.catalog.read() as tx:
+        image = await tx.image(staged.blob.image_id)
+    if image is None:
+        raise Gone(f"Image {staged.blob.image_id} was deleted while its data was uploaded.")
+    case = Case(site=site, image=image, judgement=judgement, source={"name": UPLOAD})
+    return await run_after(case, staged, wanted)
 
 
 @asynccontextmanager

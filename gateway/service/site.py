@@ -9,13 +9,18 @@ from datetime import timedelta
 from typing import Protocol
 
 from gateway.model.errors import NotFound, Refusal
+from gateway.model.receipt import Signature
 from gateway.policy.facts import FactValue
 from gateway.policy.rules import Policy
 from gateway.ports import Catalog, Clock, DecisionLog, Jobs, Method, Store
+from gateway.ports.converter import Converter
+from gateway.ports.webhooks import Webhooks
 from gateway.service.metrics import Metrics
 from gateway.service.policies import PolicyTrees
 from gateway.service.reloading import Watched
 from gateway.service.shadow import Shadow
+from gateway.service.spool import Spool
+from gateway.stages.stage import Tools
 
 
 class Seal(Protocol):
@@ -25,12 +30,33 @@ class Seal(Protocol):
     def open(self, sealed: bytes) -> Mapping[str, str]: ...
 
 
+class Signs(Protocol):
+    """The site's keys for receipts. `public` are all of them as PEM, the one that signs first."""
+
+    public: str
+
+    def sign(self, statement: str) -> Signature | None:
+        """None where the key is away."""
+        ...
+
+
+class NoKeys:
+    """Of a site that signs nothing: its receipts wait."""
+
+    public = ""
+
+    def sign(self, statement: str) -> None:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The site's own numbers. Times as timedelta, sizes in bytes.
 
     `abandoned_after` is for records that stay queued, `staged_after` for staged bytes nobody imports. `members` is how
-    many projects an image may be shared with. The formats are those a record may have here.
+    many projects an image may be shared with, `properties` how many it may have. The formats are those a record may
+    have here. `approval_after` is how long an import waits for a person where its policy does not say;
+    `approve_own` lets people decide about their own.
     """
 
     abandoned_after: timedelta = timedelta(hours=24)
@@ -42,6 +68,9 @@ class Limits:
     image_hash: str = "sha512"
     md5: bool = True
     members: int = 128
+    properties: int = 128
+    approval_after: timedelta = timedelta(days=7)
+    approve_own: bool = False
     disk_formats: tuple[str, ...] = ()
     container_formats: tuple[str, ...] = ()
     ring_blocks: int = 8
@@ -75,6 +104,11 @@ class Progress:
     granted: list[Granted] = field(default_factory=list)
     give_up: Callable[[Refusal], Awaitable[None]] = _nothing
 
+    def check(self) -> None:
+        """Raises what it was told to stop with."""
+        if self.stop is not None:
+            raise self.stop
+
     def tell(self, refusal: Refusal) -> None:
         """Make the delivery fail at its next block."""
         self.stop = self.stop or refusal
@@ -87,7 +121,9 @@ class Site:
     `writing` holds the blobs this process is writing now, by id: the reaper keeps its hands off them and off their
     images, and the end of the process tells them to fail; their imports go on after the restart. Images are read
     from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good. `trees` are the
-    watched policy trees: `live`, and `shadow` where there is one.
+    watched policy trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for; `tool_checks`,
+    by stage, say which tool that is, or raise Unavailable, in worker threads. `converter` opens and converts disks,
+    with files in the `spool`; None where this machine cannot.
     """
 
     catalog: Catalog
@@ -96,10 +132,16 @@ class Site:
     weights: Mapping[str, int] = field(default_factory=dict)
     methods: Mapping[str, Method]
     stages: frozenset[str]
+    tools: Tools = field(default_factory=Tools)
+    webhooks: Webhooks | None = None
+    tool_checks: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    converter: Converter | None = None
+    spool: Spool = field(default_factory=Spool.nowhere)
     policy: PolicyTrees
     decisions: DecisionLog
     jobs: Jobs
     seal: Seal
+    receipts: Signs = field(default_factory=NoKeys)
     clock: Clock
     limits: Limits
     writer: str

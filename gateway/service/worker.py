@@ -11,26 +11,30 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from gateway.model.errors import Cancelled, Conflict, ContentRefused, Interrupted, Refusal, SourceRefused, Unavailable
-from gateway.model.image import Blob, BlobState
+from gateway.model.errors import Cancelled, Conflict, Interrupted, Refusal, SourceRefused, Unavailable
+from gateway.model.image import Blob, BlobState, Move
 from gateway.model.imports import Import
 from gateway.model.verdict import Verdict
 from gateway.policy.problems import Problems
 from gateway.ports import Block, Source
+from gateway.service.afterwards import run_after, streaming, whole
+from gateway.service.approve import Parked, park
 from gateway.service.attempt import Attempt, reporting
 from gateway.service.copies import Original, filled, kept_original
 from gateway.service.delivery import Delivery, deliver, new_blob
 from gateway.service.describing import check_size, describe
+from gateway.service.gathering import gathered
 from gateway.service.images import doom
 from gateway.service.judge import Judgement
-from gateway.service.lanes import Lane
-from gateway.service.locations import Unkept, place_key
+from gateway.service.locations import Unkept, bytes_changed, place_key
 from gateway.service.publishing import fail, publish, publish_copies
 from gateway.service.site import Site
+from gateway.service.staged import Case, Staged
 from gateway.service.usage import charge, meter
+from gateway.stages.evidence import SUMS_URL
 from gateway.stages.images.agreement import match
-from gateway.stages.pipeline import Pipeline, Tools
-from gateway.stages.verdicts import covers, verdict_from_json
+from gateway.stages.pipeline import Pipeline
+from gateway.stages.verdicts import covers, proves, verdict_from_json
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,8 @@ async def _try(site: Site, import_id: str, tries_left: int) -> None:
         await (_copy if attempt.copies else _import)(attempt, last=not tries_left)
     except (Cancelled, Interrupted):
         raise
+    except Parked as parked:
+        await park(attempt, parked.approval)
     except Refusal as refusal:
         if tries_left and _may_pass(refusal):
             site.kick_reaper()
@@ -80,17 +86,22 @@ async def _try(site: Site, import_id: str, tries_left: int) -> None:
 
 
 async def _import(attempt: Attempt, *, last: bool) -> None:
-    site = attempt.site
     async with reporting(attempt):
         await describe(attempt)
         blob, verdict = await _obtain(attempt)
-        judgement = await asyncio.to_thread(attempt.judge, verdict)
-        if not covers(verdict.reports, judgement.decision.plan.stages):
-            staged = blob
-            blob, verdict = await _deliver(attempt, lambda: site.store(staged.store).get(staged.key), judgement)
-        match(verdict, attempt.declared)
-        blobs = await filled(attempt, Original(blob, verdict), last=last)
-    await publish(attempt, blobs, verdict, judgement)
+        judgement = await asyncio.to_thread(attempt.judge, verdict.as_sent)
+        wanted = judgement.decision.plan.stages
+        if not (covers(verdict.reports, streaming(wanted)) and proves(verdict.as_sent, attempt.expected)):
+            blob, verdict = await _deliver(attempt, _once_more(attempt, blob, verdict.as_sent, judgement), judgement)
+        match(verdict.as_sent, attempt.declared)
+        after = await run_after(_case(attempt, judgement), Staged(blob=blob, verdict=verdict), wanted)
+        blobs = await filled(attempt, Original(after.blob, after.verdict), last=last)
+    await publish(attempt, blobs, whole(after), after.judgement or judgement, after.properties)
+
+
+def _case(attempt: Attempt, judgement: Judgement) -> Case:
+    work = attempt.work
+    return Case(site=attempt.site, image=attempt.image, judgement=judgement, source=work.request, attempt=attempt)
 
 
 async def _copy(attempt: Attempt, *, last: bool) -> None:
@@ -168,6 +179,15 @@ def _fetched(attempt: Attempt, judgement: Judgement) -> Iterator[Block]:
     yield from _closing(attempt, source)
 
 
+def _once_more(attempt: Attempt, staged: Blob, sent: Verdict, judgement: Judgement) -> Callable[[], Iterator[Block]]:
+    """The bytes for stages that have not seen them. What is expected of packed ones is held against packed ones."""
+    site, work = attempt.site, attempt.work
+    expects = attempt.expected or SUMS_URL in attempt.image.properties
+    if expects and sent.size != sent.source_size and site.methods[work.method].move is Move.IMPORT_SOURCE:
+        return lambda: _fetched(attempt, judgement)
+    return lambda: site.store(staged.store).get(staged.key)
+
+
 def _closing(attempt: Attempt, source: Source) -> Iterator[Block]:
     try:
         check_size(attempt, source)
@@ -199,13 +219,15 @@ async def _delivered(
 ) -> tuple[Blob, Verdict]:
     site, work = attempt.site, attempt.work
     plan = judgement.decision.plan
+    evidence = await gathered(attempt)
     attempt.pipeline = Pipeline(
-        plan.stages,
+        streaming(plan.stages),
         declared=attempt.declared,
         max_size=plan.max_size,
         hashes=site.hashes,
         expected=attempt.expected,
-        tools=Tools(lane=Lane, tick=site.clock.monotonic),
+        evidence=evidence,
+        tools=site.tools,
     )
     blob = new_blob(site, work.image_id, store, key=place_key(site, work) if attempt.stays_elsewhere else None)
     attempt.progress.done = 0
@@ -229,8 +251,4 @@ async def _delivered(
 def _check_same(verdict: Verdict) -> None:
     """What is read at its source later has to be what was judged."""
     if verdict.size != verdict.source_size:
-        raise ContentRefused(
-            "The stages of this import change the bytes, so they cannot stay where they are.",
-            remedy="Import them by web-download.",
-            code="bytes-changed",
-        )
+        raise bytes_changed()

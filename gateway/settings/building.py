@@ -12,7 +12,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gateway.model.caller import Caller
 from gateway.policy.quantity import parse_size
-from gateway.settings.tree import Bytes, Network, Seconds
+from gateway.settings.tree import Network
+from gateway.settings.units import Bytes, Seconds
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def _value(hint: Any, raw: Any, folder: Path) -> Any:
         return tuple(_value(get_args(hint)[0], item, folder) for item in raw)
     if get_origin(hint) is Mapping:
         kind = get_args(hint)[1]
-        read = _caller if kind is Caller else lambda entry, _: build(kind, entry, folder)
+        read = _caller if kind is Caller else lambda entry, _: _value(kind, entry, folder)
         return {name: read(entry, name) for name, entry in raw.items()}
     return raw
 

@@ -23,7 +23,7 @@ _NEEDED = {
 
 def check(node: Node) -> list[Problem]:
     """Every problem the schema does not see; the tree may have others that it does."""
-    return [*_stores(node), *_identity(node), *_networks(node)]
+    return [*_stores(node), *_identity(node), *_networks(node), *_scanner(node)]
 
 
 def _stores(node: Node) -> Iterator[Problem]:
@@ -95,6 +95,12 @@ def _networks(node: Node) -> Iterator[Problem]:
             ip_network(str(item.value))
         except ValueError as error:
             yield item.problem("bad-network", str(error), "write it like 10.0.0.0/8")
+
+
+def _scanner(node: Node) -> Iterator[Problem]:
+    path, host = _at(node, "stages.malware_scan.socket"), _at(node, "stages.malware_scan.host")
+    if path is not None and path.value is not None and host is not None and host.value is not None:
+        yield host.problem("two-scanners", "clamd has a socket already", "name a socket or a host")
 
 
 def _items(node: Node, key: str) -> list[Node]:

@@ -10,16 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from gateway.model.caller import Caller
+from gateway.settings.stages import StageSettings
+from gateway.settings.units import Bytes, Seconds
 from gateway.shipped_files import shipped
-
-Seconds = Annotated[float, "seconds"]
-"""Written with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`."""
-
-Bytes = Annotated[int, "bytes"]
-"""Written with a unit: `512B`, `32KiB`, `20GiB`."""
 
 Network = IPv4Network | IPv6Network
 
@@ -201,6 +197,17 @@ class MetadefSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptSettings:
+    """Keys of receipts. `key` None is receipt.key in the data folder; it is made where it is missing.
+
+    `retired` are PEM files of public keys that signed before, and whose receipts are still good.
+    """
+
+    key: Path | None = None
+    retired: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionSettings:
     """Another cloud that glance-download may take images from: the URL of its image service. Callers' own tokens are
     sent there, so both clouds have to trust the same Keystone.
@@ -228,8 +235,10 @@ class Settings:
     images: ImageSettings = field(default_factory=ImageSettings)
     imports: ImportSettings = field(default_factory=ImportSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
+    stages: StageSettings = field(default_factory=StageSettings)
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
     metadefs: MetadefSettings = field(default_factory=MetadefSettings)
+    receipts: ReceiptSettings = field(default_factory=ReceiptSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -254,10 +263,20 @@ class Settings:
         return self.data / "secret.key"
 
     @property
+    def receipt_key_path(self) -> Path:
+        """The key that signs receipts."""
+        return self.receipts.key or self.data / "receipt.key"
+
+    @property
     def default_store(self) -> StoreSettings:
         """The store that says so, else the first that takes bytes."""
         takers = [store for store in self.stores if store.type != "http"]
         return next((store for store in takers if store.default), takers[0])
+
+    @property
+    def spool_path(self) -> Path:
+        """Where tools work that need whole files."""
+        return self.stages.convert.spool or self.data / "spool"
 
     def folder_of(self, store: StoreSettings) -> Path:
         """Where a filesystem store keeps its blobs."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from gateway.model.decision import StageCall
 from gateway.model.errors import ContentRefused, OverLimit
+from gateway.stages.images.agreement import DECOMPRESSED, KEPT_COMPRESSED
 from gateway.stages.images.magic import COMPRESSED, sniff
 from gateway.stages.stage import Block, Brief, Seen, Stage, refused
 from gateway.stages.unpackers import BROKEN, UNPACKERS, Unpacker
@@ -22,8 +23,6 @@ RATIO_FREE = 64 << 20
 
 Input counts by whole blocks, so a long run of zeros at the front of a larger image is no bomb either.
 """
-
-KEPT_COMPRESSED = frozenset({"aki", "ari"})
 
 
 class Decompress(Stage):
@@ -64,7 +63,7 @@ class Decompress(Stage):
         if not self._started:
             self._start(b"")
         if self._unpacker:
-            self.note("decompressed", f"{self._kind} taken off: {self._taken} bytes became {self._given}.")
+            self.note(DECOMPRESSED, f"{self._kind} taken off: {self._taken} bytes became {self._given}.")
 
     def _start(self, head: bytes) -> None:
         self._started = True
@@ -74,9 +73,8 @@ class Decompress(Stage):
             raise self._not_compressed()
         if kinds and declared.disk_format not in KEPT_COMPRESSED:
             self._kind = min(kinds)
-            if self._kind not in UNPACKERS:
-                raise self._unsupported()
             self._unpacker = UNPACKERS[self._kind]()
+            self.changes = True
 
     def _unpack(self, unpacker: Unpacker, pieces: Iterator[bytes]) -> Iterator[Block]:
         while (piece := self._next(pieces)) is not None:
@@ -130,13 +128,6 @@ class Decompress(Stage):
             "truncated",
             f"The {self._kind} stream ends before its end, after {self._taken} bytes.",
             "Compare the file's size and digest with the original and send it again.",
-        )
-
-    def _unsupported(self) -> ContentRefused:
-        return refused(
-            "unsupported-compression",
-            f"The image is packed as {self._kind}, which is not unpacked here.",
-            "Unpack it and send the image itself, or pack it with gzip, xz, bzip2 or zstd.",
         )
 
     def _not_compressed(self) -> ContentRefused:

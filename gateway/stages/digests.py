@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Iterable
 from functools import partial
 
+from gateway.stages.algorithms import SIZES
 from gateway.stages.stage import Block, Tools, Wait
 
-ALGORITHMS = ("md5", "sha1", "sha256", "sha384", "sha512")
-"""The algorithms anybody may ask for, by their hashlib names. md5 and sha1 identify, they do not protect."""
+ALGORITHMS = tuple(SIZES)
+"""The algorithms anybody may ask for, by their hashlib names."""
 
 
 class Digests:

@@ -16,19 +16,32 @@ from gateway.stages.checksum import Checksum
 from gateway.stages.cutter import Cutter
 from gateway.stages.decompress import Decompress
 from gateway.stages.digests import Digests
+from gateway.stages.evidence import CERTIFICATES, Evidence, together
+from gateway.stages.imagesignature import is_signed
 from gateway.stages.inspect import Inspect
+from gateway.stages.malware import MalwareScan
+from gateway.stages.signature import Signature
 from gateway.stages.stage import BLOCK_SIZE, LASTING, Block, Brief, Declared, Seen, Stage, Tools
 
-__all__ = ["STAGES", "Declared", "Pipeline", "Tools"]
+__all__ = ["STAGES", "Declared", "Evidence", "Pipeline", "Tools", "runnable"]
 
-STAGES: Mapping[str, Callable[[StageCall, Brief], Stage]] = {
+STAGES: Mapping[str, type[Stage]] = {
     "decompress": Decompress,
     "inspect": Inspect,
     "checksum": Checksum,
+    "signature": Signature,
+    "malware-scan": MalwareScan,
 }
 """Every stage this build can run, in running order."""
 
 UNFINISHED = Finding(code="unfinished", message="The stream ended before this stage could give a verdict.", fatal=False)
+
+
+def runnable(tools: Tools) -> frozenset[str]:
+    """The stages that can run here: those whose tools are set up, `signature/NAME` for each name there are keys for."""
+    trusted = tools.keys.names if tools.keys is not None else frozenset[str]()
+    ready = {name for name, stage in STAGES.items() if name != "signature" and stage.ready(tools)}
+    return frozenset(ready | {f"signature/{name}" for name in trusted})
 
 
 class Link:
@@ -50,6 +63,10 @@ class Link:
     def finish(self) -> Iterator[Block]:
         yield from self._cut(self.stage.finish())
         yield from self._cutter.rest()
+
+    def settle(self) -> None:
+        with self._measured():
+            self.stage.settle()
 
     def close(self, seen: Seen) -> None:
         with self._measured():
@@ -102,8 +119,10 @@ class Pipeline:
     """One stream's walk: `feed` every block, `finish` once, then ask for the `verdict`.
 
     `max_size` caps the bytes as they are sent; `expected` maps algorithm names to hex digests of those same bytes and
-    brings a `checksum` stage with it. `hashes` are always computed, over the stored bytes. An unknown stage name is a
-    KeyError, an unknown algorithm a ValueError: the caller's mistakes. An option no stage here has raises Unavailable.
+    brings a `checksum` stage with it, as do digests among the `evidence`. `hashes` are always computed, over the stored
+    bytes. An unknown stage name is a KeyError, an unknown algorithm a ValueError: the caller's mistakes. What a stage
+    can tell before the first byte is raised here: Unavailable for an option it does not have, BadRequest for a proof
+    that is missing.
     """
 
     def __init__(
@@ -114,18 +133,27 @@ class Pipeline:
         max_size: int | None = None,
         hashes: Sequence[str] = ("md5", "sha512"),
         expected: Mapping[str, str] | None = None,
+        evidence: Evidence | None = None,
         tools: Tools | None = None,
     ) -> None:
-        tools, expected = tools or Tools(), dict(expected or {})
-        calls = in_order(calls, checksum=bool(expected))
-        brief = Brief(declared=declared, max_size=max_size, expected=expected, stages=frozenset(c.name for c in calls))
+        tools, evidence = tools or Tools(), evidence or Evidence()
+        expected = together(expected or {}, evidence.expected)
+        calls = in_order([*calls, *implied(calls, expected, evidence, tools)])
+        brief = Brief(
+            declared=declared,
+            max_size=max_size,
+            expected=expected,
+            evidence=evidence,
+            stages=frozenset(call.name for call in calls),
+            tools=tools,
+        )
         stages = [STAGES[call.name](call, brief) for call in calls]
-        asked = [stage.algorithm for stage in stages if isinstance(stage, Checksum) and stage.algorithm]
+        asked = [algorithm for stage in stages for algorithm in stage.algorithms]
         self._max_size = max_size
         self._links = [Link(stage, tools.tick) for stage in stages]
         self._cutter = Cutter()
         self._stored = Digests([*hashes, *asked, *expected], tools)
-        self._source = Digests(expected, tools) if expected and "decompress" in brief.stages else None
+        self._source = Digests([*expected, *hashes[-1:]], tools) if "decompress" in brief.stages else None
         self._size = 0
         self._source_size = 0
         self._lent = False
@@ -157,6 +185,11 @@ class Pipeline:
             link.close(self._seen())
         self._finished = True
 
+    def release(self) -> None:
+        """Let go of every tool; last of all, however the stream ended. From any thread."""
+        for link in self._links:
+            link.stage.release()
+
     def verdict(self) -> Verdict:
         """Only after `finish` was read to its end; a RuntimeError before."""
         if not self._finished:
@@ -165,6 +198,7 @@ class Pipeline:
             size=self._size,
             source_size=self._source_size,
             hashes=self._stored.hexdigests(),
+            source_hashes=self._source.hexdigests() if self._source else {},
             disk_format=next((link.stage.disk_format for link in self._links if link.stage.disk_format), None),
             virtual_size=next((s for link in self._links if (s := link.stage.virtual_size) is not None), None),
             reports=self.reports(),
@@ -175,10 +209,15 @@ class Pipeline:
         return tuple(link.report() for link in self._links)
 
     def _through(self, block: Block) -> Iterator[Block]:
-        if self._source:
-            self._source.begin(block)
-            self._source.settle()
-        return self._onward(0, block)
+        return self._hashed(self._source, block) if self._source else self._onward(0, block)
+
+    def _hashed(self, source: Digests, block: Block) -> Iterator[Block]:
+        """From the first block on it is known whether bytes change; if not, the stored digests are the source's."""
+        source.begin(block)
+        yield from self._onward(0, block)
+        source.settle()
+        if not any(link.stage.changes for link in self._links):
+            self._source = None
 
     def _onward(self, place: int, block: Block) -> Iterator[Block]:
         if place == len(self._links):
@@ -194,6 +233,8 @@ class Pipeline:
         """Small blocks may follow a lent one without any that leaves, so nothing would tell when it was used up."""
         if len(block) < BLOCK_SIZE and self._lent:
             self._stored.settle()
+            for link in self._links:
+                link.settle()
         self._lent = len(block) >= BLOCK_SIZE
 
     def _seen(self) -> Seen:
@@ -215,11 +256,22 @@ class Pipeline:
         )
 
 
-def in_order(calls: Sequence[StageCall], *, checksum: bool) -> list[StageCall]:
-    """The calls in STAGES' order, with a checksum stage among them where one is needed."""
+def implied(
+    calls: Sequence[StageCall], expected: Mapping[str, str], evidence: Evidence, tools: Tools
+) -> Iterator[StageCall]:
+    """What is checked although no policy asks: digests somebody expects, the signature that an image comes with."""
+    if expected and all(call.name != "checksum" for call in calls):
+        yield StageCall("checksum")
+    known = tools.keys is not None and CERTIFICATES in tools.keys.names
+    asked = any(call.name == "signature" and call.as_mapping().get("trust") == CERTIFICATES for call in calls)
+    if known and is_signed(evidence.properties) and not asked:
+        yield StageCall("signature", (("trust", CERTIFICATES),))
+
+
+def in_order(calls: Sequence[StageCall]) -> list[StageCall]:
+    """The calls in STAGES' order."""
     order = list(STAGES)
-    implied = [StageCall("checksum")] if checksum and all(call.name != "checksum" for call in calls) else []
     unknown = [call.name for call in calls if call.name not in STAGES]
     if unknown:
         raise KeyError(unknown[0])
-    return sorted([*calls, *implied], key=lambda call: order.index(call.name))
+    return sorted(calls, key=lambda call: order.index(call.name))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gateway.model.decision import StageCall
 from gateway.model.errors import ContentRefused, Unavailable
 from gateway.model.verdict import Finding
+from gateway.stages.evidence import Evidence, Keys
 
 Block = bytes | bytearray | memoryview
 """A run of image bytes, which stays as it is until LASTING more were asked for: then its buffer is used again."""
@@ -53,14 +55,60 @@ def no_clock() -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What a scanner says of itself: its name with its version, its signatures' version and their age in seconds.
+
+    The last two are None where it does not say.
+    """
+
+    name: str
+    database: str | None = None
+    database_age: float | None = None
+
+    def same_as(self, other: Engine) -> bool:
+        """Whatever their age."""
+        return (self.name, self.database) == (other.name, other.database)
+
+
+class Scan(Protocol):
+    """One stream in front of a scanner. What `feed` and `finish` raise says that it could not judge, never what it
+    found: Unavailable where the scanner fails, ContentRefused where it did not look at all of the bytes.
+    """
+
+    engine: Engine
+
+    def feed(self, block: Block) -> str | None:
+        """Hand a block over; the name of what was found where that is known already. Called in a lane."""
+        ...
+
+    def finish(self) -> str | None:
+        """The last word on all bytes: the name of what was found, None where nothing was."""
+        ...
+
+    def release(self) -> None:
+        """Let go of it, at any time and more than once; a `feed` that is waiting ends."""
+        ...
+
+
+class Scanner(Protocol):
+    def open(self) -> Scan:
+        """Raises Unavailable, in bounded time, where the scanner is away or cannot be relied on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What a pipeline is handed in, because it owns neither threads nor a clock.
 
-    `lane` makes a lane, and lanes run beside each other; `tick` is monotonic seconds.
+    `lane` makes a lane, and lanes run beside each other; `waiting_lane` makes one for calls that wait for somebody
+    else. `tick` is monotonic seconds. A tool that is None is not set up here.
     """
 
     lane: Callable[[], Lane] = at_once
+    waiting_lane: Callable[[], Lane] = at_once
     tick: Callable[[], float] = no_clock
+    scanner: Scanner | None = None
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +118,9 @@ class Brief:
     declared: Declared = field(default_factory=Declared)
     max_size: int | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
     stages: frozenset[str] = frozenset()
+    tools: Tools = field(default_factory=Tools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +137,20 @@ class Stage:
     """One stage over one stream: `feed` each block, `finish` once, then `close`.
 
     `feed` and `finish` yield the blocks that go on; a check yields what it was fed. All three raise ContentRefused or
-    OverLimit. `findings` are what the stage noticed without refusing.
+    OverLimit. `findings` are what the stage noticed without refusing, `algorithms` the digests of the stored bytes
+    that it asks for. `changes` says, from the first block on, whether other bytes go on than came.
     """
 
     options: frozenset[str] = frozenset()
+    algorithms: tuple[str, ...] = ()
+    changes: bool = False
     disk_format: str | None = None
     virtual_size: int | None = None
+
+    @classmethod
+    def ready(cls, tools: Tools) -> bool:
+        """Whether what it asks for outside is set up here."""
+        return True
 
     def __init__(self, call: StageCall, brief: Brief) -> None:
         """Raises Unavailable for an option the stage does not have: a demand is refused rather than ignored."""
@@ -114,6 +172,12 @@ class Stage:
 
     def close(self, seen: Seen) -> None:
         """The last word, when all bytes went by and all digests are known."""
+
+    def settle(self) -> None:
+        """Have no block in use any more."""
+
+    def release(self) -> None:
+        """Let go of what is held outside, however the stream ended. Called last, from any thread; raises nothing."""
 
     def note(self, code: str, message: str) -> None:
         self.findings.append(Finding(code=code, message=message, fatal=False))

@@ -1,4 +1,4 @@
-"""Decompressors of four kinds behind one shape: fed runs of bytes, they yield pieces of bounded size."""
+"""Decompressors of five kinds behind one shape: fed runs of bytes, they yield pieces of bounded size."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Protocol
 import zstandard
 
 from gateway.stages.stage import BLOCK_SIZE, Block
+from gateway.stages.zipped import Zip
 
 XZ_MEMORY = 128 << 20
 """`xz -9` needs 65 MiB to unpack."""
@@ -111,4 +112,5 @@ UNPACKERS: Mapping[str, Callable[[], Unpacker]] = {
     "xz": lambda: Streamed(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)),
     "bzip2": lambda: Streamed(bz2.BZ2Decompressor()),
     "zstd": Zstd,
+    "zip": Zip,
 }

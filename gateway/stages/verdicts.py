@@ -15,6 +15,12 @@ def covers(done: Sequence[StageReport], wanted: Sequence[StageCall]) -> bool:
     return all((call.name, call.as_mapping()) in passed for call in wanted)
 
 
+def proves(verdict: Verdict, expected: Mapping[str, str]) -> bool:
+    """Whether the bytes, as they came in, were found to have all these digests."""
+    found = {**(verdict.hashes if verdict.size == verdict.source_size else {}), **verdict.source_hashes}
+    return all(found.get(algorithm) == digest for algorithm, digest in expected.items())
+
+
 def report_to_json(report: StageReport) -> dict[str, Any]:
     """One stage's report as `tasks` shows it; `bytes` were seen by the stage."""
     return {
@@ -41,9 +47,11 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "size": verdict.size,
         "source_size": verdict.source_size,
         "hashes": dict(verdict.hashes),
+        "source_hashes": dict(verdict.source_hashes),
         "disk_format": verdict.disk_format,
         "virtual_size": verdict.virtual_size,
         "stages": reports_to_json(verdict.reports),
+        **({"made_of": verdict_to_json(verdict.made_of)} if verdict.made_of else {}),
     }
 
 
@@ -64,7 +72,9 @@ def verdict_from_json(value: Mapping[str, Any]) -> Verdict:
         size=value["size"],
         source_size=value["source_size"],
         hashes=dict(value["hashes"]),
+        source_hashes=dict(value.get("source_hashes", {})),
         disk_format=value["disk_format"],
         virtual_size=value["virtual_size"],
         reports=tuple(report_from_json(report) for report in value["stages"]),
+        made_of=verdict_from_json(value["made_of"]) if "made_of" in value else None,
     )

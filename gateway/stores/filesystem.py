@@ -43,6 +43,10 @@ class FilesystemStore:
     def url(self, key: str) -> str:
         return f"file://{self._root.absolute()}/{check_key(key)[:2]}/{key[2:4]}/{key}"
 
+    def path(self, key: str) -> Path:
+        os.close(self._open(key)[0])
+        return self._root.absolute() / key[:2] / key[2:4] / key
+
     def put(self, key: str, blocks: Iterable[Block]) -> int:
         check_key(key)
         with said(self.name):

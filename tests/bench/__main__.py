@@ -17,7 +17,7 @@ from random import Random
 from rich.console import Console
 
 from gateway.policy.quantity import parse_size
-from tests.bench import decisions, lists, memory, requests, tokens, transfer
+from tests.bench import decisions, lists, memory, requests, scanning, stages, tokens, transfer
 from tests.bench.meter import MIB, Others, counts_writes
 from tests.bench.report import Figure, Skipped, show
 
@@ -51,6 +51,7 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
         plan.folder / "transfer", plan.image, plan.size, plan.rounds, counts_writes=plan.counts_writes
     ),
     "memory": lambda plan: memory.measure(plan.folder / "memory", plan.image, SIZES[:2] if plan.quick else SIZES),
+    "stages": lambda plan: stages.measure(plan.image, plan.size, plan.rounds),
     "requests": lambda plan: requests.measure(plan.folder / "requests", 1 if plan.quick else 4, plan.rounds),
     "keystone": lambda plan: tokens.measure(
         plan.folder / "keystone", plan.venv, 1 if plan.quick else 4, plan.rounds, install=plan.installs
@@ -59,6 +60,7 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "lists": lambda plan: lists.measure(
         plan.folder / "lists", lists.COUNTS[:2] if plan.quick else lists.COUNTS, 0.2 if plan.quick else 0.6, plan.rounds
     ),
+    "scan": lambda plan: scanning.measure(plan.folder / "scan", plan.image, plan.size, plan.rounds),
     "decisions": lambda plan: decisions.measure(COUNTS[:2] if plan.quick else COUNTS),
 }
 

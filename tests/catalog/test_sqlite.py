@@ -20,10 +20,11 @@ from gateway.ports import Catalog
 from tests.catalog.conformance import CatalogSuite
 from tests.catalog.made import added, image, played
 from tests.catalog.members_suite import MembersSuite
+from tests.catalog.receipts_suite import ReceiptsSuite
 from tests.catalog.stops_suite import StopsSuite
 
 
-class TestSqlite(CatalogSuite, MembersSuite, StopsSuite):
+class TestSqlite(CatalogSuite, MembersSuite, ReceiptsSuite, StopsSuite):
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
         return tmp_path / "records.sqlite"

@@ -6,7 +6,7 @@ the service. Each finding starts with the invariant it breaks:
 I1 an active image's bytes match its recorded hashes and size - I2 every file in the store is owned - I3 everything
 ends - I4 deleted ids are tombstones - I5 what was acknowledged survives - I6 the quota ledger is what the projects
 hold, and no more than they may - I7 rejected bytes are nobody's image - I8 every active image has its decision, with
-the policy's digest, in the records and in the log.
+the policy's digest, in the records and in the log - I9 every image whose bytes were judged has its receipt.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Records:
             self.locations = _rows(database, "locations")
             self.imports = {row["id"]: row for row in _rows(database, "imports")}
             self.decisions = _rows(database, "decisions")
+            self.receipts = {row["image_id"]: row for row in _rows(database, "receipts")}
             self.trees = {row["revision"] for row in _rows(database, "policy_trees")}
             self.charges = {row["project"]: row["size"] for row in _rows(database, "project_usage")}
         self.files = {path.name: path for path in place.blobs.rglob("*") if path.is_file()}
@@ -92,6 +93,7 @@ def audit(place: Place, accounts: Sequence[Account] = (), quotas: Mapping[str, i
         bytes_match(records),
         tombstones(records),
         decided(records),
+        receipted(records),
         acknowledged(records, accounts),
         charged(records, quotas or {}),
     )
@@ -178,6 +180,21 @@ def decided(records: Records) -> Iterator[str]:
             yield f"I8 image {image['id']}: the decision names a policy nobody kept"
         elif not any(logged.get(row["id"]) == row["revision"] for row in mine):
             yield f"I8 image {image['id']}: its decision is not in the log"
+
+
+def receipted(records: Records) -> Iterator[str]:
+    for image in records.active():
+        if any(blob["verdict"] for blob in records.located(image["id"])):
+            row = records.receipts.get(image["id"])
+            if row is None or not row["signature"]:
+                yield f"I9 image {image['id']} is active and has no signed receipt"
+            elif _stated(row)["digest"].get(image["os_hash_algo"]) != image["os_hash_value"]:
+                yield f"I9 image {image['id']}: its receipt is about other bytes"
+
+
+def _stated(receipt: Row) -> Row:
+    subject: Row = json.loads(receipt["statement"])["subject"][0]
+    return subject if subject["name"] == receipt["image_id"] else {"digest": {}}
 
 
 def _grants(row: Row, image: Row) -> bool:

@@ -135,6 +135,12 @@ PLANTED: Mapping[str, tuple[Callable[[Left], object], str]] = {
     "a save undone": (_run("UPDATE images SET status = 'queued' WHERE id = :image", "saved"), "I5"),
     "an import undone": (_run("UPDATE images SET status = 'queued' WHERE id = :image", "imported"), "I5"),
     "other staged bytes": (lambda left: left.file("staged").write_bytes(BODY[::-1]), "I5"),
+    "a lost receipt": (_run("DELETE FROM receipts WHERE image_id = :image", "saved"), "I9"),
+    "an unsigned receipt": (_run("UPDATE receipts SET signature = NULL WHERE image_id = :image", "imported"), "I9"),
+    "a receipt of other bytes": (
+        _run("UPDATE receipts SET statement = replace(statement, 'sha512', 'sha256') WHERE image_id = :image", "saved"),
+        "I9",
+    ),
     "a blob that is charged twice": (
         _run("UPDATE blobs SET charged = charged * 2 WHERE image_id = :image", "staged"),
         "I6",

@@ -50,6 +50,11 @@ QCOW2: Hostile = {
     "qcow2 backing length alone": (patched(qcow2(), 16, ">I", 13), "qcow2", "backing-file"),
     "qcow2 data file": (patched(qcow2(), 72, ">Q", 4), "qcow2", "data-file"),
     "qcow2 data file name": (extended_qcow2(0x44415441, 13, CANARY.encode()), "qcow2", "data-file"),
+    "qcow2 data file and its name": (
+        patched(extended_qcow2(0x44415441, 13, CANARY.encode()), 72, ">Q", 4),
+        "qcow2",
+        "data-file",
+    ),
     "qcow2 unknown feature": (patched(qcow2(), 72, ">Q", 1 << 9), "qcow2", "unknown-features"),
     "qcow2 highest feature": (patched(qcow2(), 72, ">Q", 1 << 63), "qcow2", "unknown-features"),
     "qcow2 extended l2": (patched(qcow2(), 72, ">Q", 16), "qcow2", "unknown-features"),
@@ -62,6 +67,7 @@ QCOW2: Hostile = {
     "qcow2 vast clusters": (patched(qcow2(), 20, ">I", 60), "qcow2", "bad-header"),
     "qcow2 header length": (patched(qcow2(), 100, ">I", 1 << 30), "qcow2", "bad-header"),
     "qcow2 endless extension": (extended_qcow2(0x12345678, 0xFFFFFFF0), "qcow2", "bad-header"),
+    "qcow2 odd size": (qcow2(MIB - 1), "qcow2", "implausible-size"),
     "qcow2 no size": (qcow2(0), "qcow2", "implausible-size"),
     "qcow2 16 EiB": (qcow2(2**64 - 512), "qcow2", "implausible-size"),
     "qcow2 more than its table": (qcow2(1 << 40), "qcow2", "implausible-size"),
@@ -114,6 +120,14 @@ VMDK: Hostile = {
     "vmdk cut": (vmdk()[:30000], "vmdk", "truncated"),
     "vmdk descriptor alone": (DESCRIPTOR.encode(), "vmdk", "data-file"),
     "vmdk descriptor, flat": (DESCRIPTOR.replace(EXTENT, f'RW 1 FLAT "{CANARY}" 0').encode(), "vmdk", "data-file"),
+    "vmdk descriptor, monolithicFlat": (
+        DESCRIPTOR.replace("monolithicSparse", "monolithicFlat")
+        .replace(EXTENT, f'RW 1 FLAT "{CANARY}" 0')
+        .encode()
+        .ljust(2048, b"\n"),
+        "vmdk",
+        "data-file",
+    ),
     "vmdk descriptor, untitled": (b'# x\n\nversion=1\nRW 1 FLAT "/etc/hostname" 0\n', "vmdk", "data-file"),
     "vmdk cowd": (b"COWD" + bytes(2000), "vmdk", "unsupported-format"),
 }

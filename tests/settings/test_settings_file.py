@@ -213,3 +213,10 @@ def test_the_default_store_is_the_one_that_says_so_else_the_first() -> None:
 def test_two_stores_without_a_path_do_not_share_a_folder() -> None:
     settings = read("stores: [{name: a}, {name: b}]")
     assert len({settings.folder_of(store) for store in settings.stores}) == 2
+
+
+def test_a_scanner_has_one_address() -> None:
+    path = "stages:\n  malware_scan:\n    socket: clamd.ctl\n"
+    assert read(path).stages.malware_scan.socket == Path("/etc/gateway/clamd.ctl")
+    assert problems(path + "    host: localhost\n") == [("two-scanners", 4, 11)]
+    assert read(path + "    host: null\n").stages.malware_scan.host is None

@@ -142,8 +142,8 @@ def test_an_unknown_stage_or_algorithm_is_the_callers_mistake() -> None:
 
 
 def test_an_option_nobody_here_has_is_not_ignored() -> None:
-    with pytest.raises(Unavailable, match="second_opinion"):
-        Pipeline([StageCall("inspect", (("second_opinion", "qemu-img"),))], declared=Declared())
+    with pytest.raises(Unavailable, match="third_opinion"):
+        Pipeline([StageCall("inspect", (("third_opinion", "qemu-img"),))], declared=Declared())
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha384", "sha512"])

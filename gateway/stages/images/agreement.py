@@ -11,28 +11,34 @@ from gateway.stages.images.magic import ARCHIVED, COMPRESSED
 from gateway.stages.stage import Declared, refused
 
 FOUND = "found-"
-"""Prefix of the finding codes that say what content is where it is no disk format: `found-tar`, `found-partitions`."""
+"""Prefix of the finding codes that say what content is where it is no disk format: `found-ova`, `found-partitions`."""
 
 PARTITIONS = "partitions"
-BOOT_FILES = frozenset({"raw"}) | COMPRESSED
+DECOMPRESSED = "decompressed"
+"""The finding of a decompress stage that took something off."""
+
+KEPT_COMPRESSED = frozenset({"aki", "ari"})
 """Kernels and ramdisks are usually compressed, and are meant to be."""
 
+BOOT_FILES = frozenset({"raw"}) | COMPRESSED
 ACCEPTED = {
     "ami": frozenset({"raw"}),
     "aki": BOOT_FILES,
     "ari": BOOT_FILES,
 }
-ARCHIVES = {"ova": frozenset({"tar"}), "docker": frozenset({"tar"}), "compressed": COMPRESSED}
+ARCHIVES = {"ova": frozenset({"ova"}), "docker": frozenset({"docker"}), "compressed": COMPRESSED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """What the bytes are: the one format they can be taken for, and what is known beside it.
 
-    `opened` means a decompress stage took the outside off, so a container of `compressed` speaks of what was.
+    `inside` is the disk in an archive or a packed stream, None where nobody has looked (yet). `opened` means a
+    decompress stage took the outside off, so a container of `compressed` speaks of what was.
     """
 
     kind: str
+    inside: str | None = None
     partitioned: bool = False
     opened: bool = False
 
@@ -43,17 +49,32 @@ def agree(content: Content, declared: Declared) -> None:
     if archives and not (content.opened and declared.container_format == "compressed"):
         if content.kind not in archives:
             raise wrong_container(content.kind, str(declared.container_format))
-        return
-    if content.kind in ARCHIVED and declared.container_format is None:
-        return
-    if declared.disk_format is not None and not is_accepted(content, declared.disk_format):
-        raise wrong_disk(content, declared.disk_format)
+        boots = content.kind in COMPRESSED and declared.disk_format in KEPT_COMPRESSED
+        kind = content.kind if boots else "raw" if content.kind == "docker" else content.inside
+    elif content.kind in ARCHIVED and declared.container_format is None:
+        kind = content.inside
+    else:
+        kind = content.kind
+    if None not in (kind, declared.disk_format) and not is_accepted(content, str(kind), str(declared.disk_format)):
+        raise wrong_disk(str(kind), str(declared.disk_format))
 
 
-def is_accepted(content: Content, disk_format: str) -> bool:
+def agree_whole(content: Content, declared: Declared) -> None:
+    """The same once all bytes were judged: a packed disk has to have been looked at by then."""
+    agree(content, declared)
+    packed = declared.container_format == "compressed" and content.kind in COMPRESSED and not content.opened
+    if packed and content.inside is None and declared.disk_format not in KEPT_COMPRESSED:
+        raise refused(
+            "not-inspected",
+            "The disk in the compressed image was not looked at, because the container was not declared then.",
+            "Stage the bytes again, now that container_format is compressed.",
+        )
+
+
+def is_accepted(content: Content, kind: str, disk_format: str) -> bool:
     if disk_format == "gpt":
-        return content.kind == "raw" and content.partitioned
-    return content.kind in ACCEPTED.get(disk_format, frozenset({disk_format}))
+        return kind == "raw" and content.partitioned
+    return kind in ACCEPTED.get(disk_format, frozenset({disk_format}))
 
 
 def wrong_container(kind: str, container: str) -> ContentRefused:
@@ -64,15 +85,17 @@ def wrong_container(kind: str, container: str) -> ContentRefused:
     )
 
 
-def wrong_disk(content: Content, disk_format: str) -> ContentRefused:
+def wrong_disk(kind: str, disk_format: str) -> ContentRefused:
     return refused(
         "format-mismatch",
-        f"The image is declared '{disk_format}', but the bytes are {named(content.kind)}.",
-        remedy(content.kind, disk_format),
+        f"The image is declared '{disk_format}', but the bytes are {named(kind)}.",
+        remedy(kind, disk_format),
     )
 
 
 def named(kind: str) -> str:
+    if kind in ("tar", "ova", "docker"):
+        return "a tar archive"
     return "of no known format (raw)" if kind == "raw" else f"'{kind}'"
 
 
@@ -85,7 +108,7 @@ def remedy(kind: str, disk_format: str) -> str:
     if kind in COMPRESSED:
         return "Decompress the image and import the result, or declare container_format compressed."
     if kind in ARCHIVED:
-        return "Unpack the archive and import the disk image in it."
+        return "Unpack the archive and import the disk image in it, or declare container_format ova or docker."
     return f"Create the image with disk_format {kind}, or convert it: qemu-img convert -O {disk_format} IN OUT"
 
 
@@ -94,11 +117,18 @@ def match(verdict: Verdict, declared: Declared) -> None:
 
     Raises the ContentRefused the stream would have raised. Where no inspect stage ran there is nothing to hold.
     """
-    kind = verdict.disk_format or next((code for code in found(verdict, "inspect") if code != PARTITIONS), None)
+    codes = found(verdict, "inspect")
+    outside = next((code for code in codes if code != PARTITIONS), None)
+    kind = outside or verdict.disk_format
     if kind is not None:
-        partitioned = PARTITIONS in found(verdict, "inspect")
-        opened = "decompressed" in {finding.code for report in of(verdict, "decompress") for finding in report.findings}
-        agree(Content(kind=kind, partitioned=partitioned, opened=opened), declared)
+        inside = verdict.disk_format if outside else None
+        content = Content(kind=kind, inside=inside, partitioned=PARTITIONS in codes, opened=opened(verdict))
+        agree_whole(content, declared)
+
+
+def opened(verdict: Verdict) -> bool:
+    """Whether a decompress stage took something off, so that the stored bytes are no longer compressed."""
+    return any(finding.code == DECOMPRESSED for report in of(verdict, "decompress") for finding in report.findings)
 
 
 def of(verdict: Verdict, stage: str) -> Iterator[StageReport]:

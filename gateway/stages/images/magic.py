@@ -31,6 +31,7 @@ MAGIC: tuple[tuple[str, int, bytes], ...] = (
     ("bzip2", 4, b"1AY&SY"),
     ("zip", 0, b"PK\x03\x04"),
     ("zip", 0, b"PK\x05\x06"),
+    ("zip", 0, b"PK\x07\x08"),
     ("7z", 0, b"7z\xbc\xaf\x27\x1c"),
     ("tar", 257, b"ustar"),
 )
@@ -40,8 +41,8 @@ TAIL_MAGIC: tuple[tuple[str, int, bytes], ...] = (("vhd", -512, b"conectix"), ("
 COMPRESSED = frozenset({"gzip", "xz", "zstd", "bzip2", "zip"})
 """Content that is a compressed stream of something else."""
 
-ARCHIVED = COMPRESSED | {"tar", "7z"}
-"""Content that holds files, not a disk."""
+ARCHIVED = COMPRESSED | {"tar", "ova", "docker", "7z"}
+"""Content that holds files, not a disk. A tar is an OVA or a docker archive if somebody is to look into it."""
 
 UNSUPPORTED = frozenset({"qcow1", "qed", "vmdk-cowd", "vmdk-descriptor", "bochs", "cloop", "dmg"})
 """Formats that are recognised so that they can be refused, whatever the record says."""
@@ -64,14 +65,3 @@ def sniff(head: bytes) -> frozenset[str]:
 def sniff_tail(tail: bytes) -> frozenset[str]:
     """Formats that sign at their end. `tail` holds the last 512 bytes or more, if there are that many."""
     return frozenset(name for name, at, magic in TAIL_MAGIC if tail[at:].startswith(magic) and len(tail) >= -at)
-
-
-def has_partitions(head: bytes) -> bool:
-    """A sane MBR, or a GPT's protective one (UEFI 2.10, 5.2): one partition of type 0xEE that starts at sector 1."""
-    entries = [head[at : at + 16] for at in range(446, 510, 16)]
-    if head[510:512] != b"\x55\xaa" or any(entry[0] not in (0, 0x80) for entry in entries):
-        return False
-    used = [entry for entry in entries if entry[4]]
-    if any(entry[4] == 0xEE for entry in used):
-        return len(used) == 1 and entries[0][8:12] == b"\x01\x00\x00\x00"
-    return bool(used)

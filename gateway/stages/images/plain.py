@@ -6,6 +6,7 @@ descriptor (ECMA-119, 8.4) says how much of it there must be.
 
 from __future__ import annotations
 
+from gateway.model.verdict import Finding
 from gateway.stages.images.fields import be16, be32, le16, le32
 from gateway.stages.images.reader import End, Reader
 
@@ -19,6 +20,12 @@ class Iso(Reader):
     def start(self, head: bytes) -> None:
         if head[DESCRIPTOR : DESCRIPTOR + 6] == b"\x01CD001":
             self.needed = le32(head, DESCRIPTOR + 80) * le16(head, DESCRIPTOR + 128)
+            self._note_name(head[DESCRIPTOR + 40 : DESCRIPTOR + 72])
+
+    def _note_name(self, field: bytes) -> None:
+        name = field.decode("ascii", "replace").strip(" \0")
+        if name and name.isprintable():
+            self.findings.append(Finding(code="volume-id", message=f"The medium is called '{name}'.", fatal=False))
 
     def finish(self, end: End) -> None:
         self.virtual_size = end.size

@@ -77,6 +77,8 @@ class Qcow2(Reader):
         size, l1_entries, l1_at = be64(head, 24), be32(head, 36), be64(head, 40)
         refcount_at, refcount_size = be64(head, 48), be32(head, 56) << self.cluster_bits
         self.virtual_size = self.plausible(size)
+        if size % 512:  # some readers cut the last sector off, others fill it
+            raise self.implausible(f"claims {size} bytes, which are no whole sectors")
         if l1_entries * 8 > MAX_TABLE or refcount_size > MAX_REFCOUNT_TABLE or not refcount_size:
             raise self.implausible("claims tables no such disk has")
         if l1_entries * self._bytes_of_an_l1_entry(head) < size:
