@@ -31,6 +31,7 @@ STACK = 1 << 20
 """Each thread's, in bytes. The usual 8 MiB, and an arena of malloc's of 64 MiB, times 64 threads are too much."""
 
 OPEN_FILES = 64
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 SIGNALLED = 128
 SPENT = SIGNALLED + signal.SIGXCPU
 OUTGROWN = SIGNALLED + signal.SIGXFSZ
@@ -63,6 +64,11 @@ class Ended:
     def outgrown(self) -> bool:
         """Whether it ended because a file became larger than its bounds let it."""
         return self.code == OUTGROWN or (bool(self.code) and os.strerror(errno.EFBIG) in self.errors)
+
+    @property
+    def out_of_room(self) -> bool:
+        """Whether our own disk failed it: that is no fault of the bytes it was given."""
+        return bool(self.code) and any(os.strerror(number) in self.errors for number in DISK_FAULTS)
 
     @property
     def complaint(self) -> str:
@@ -175,6 +181,8 @@ def _judged(program: str, ended: Ended, bounds: Bounds) -> Ended:
     name = Path(program).name
     if ended.errors.startswith(("bwrap: ", "prlimit: ")) or ended.code == KILLED:
         raise unavailable(f"{name} could not be run ({ended.complaint if ended.code != KILLED else 'it was killed'})")
+    if ended.out_of_room:
+        raise unavailable(f"{name} had nowhere to write ({ended.complaint})")
     if ended.code == SPENT:
         raise ContentRefused(
             f"{name} spent all of its {bounds.cpu} seconds of work on the image.",

@@ -15,6 +15,7 @@ from gateway.model.errors import ContentRefused, Interrupted, OverLimit, Refusal
 from gateway.ports.converter import Conversion
 from gateway.tools.qemu import DRIVERS, QemuImg, set_up
 from gateway.tools.sandbox import Bounds, Sandbox
+from tests.faults.disks import may_mount, small_disk
 from tests.images.hostile import CANARY, HOSTILE, Hostile
 from tests.images.sound import MIB, mbr, patched, qcow2
 from tests.stages.walk import walk
@@ -113,6 +114,14 @@ def test_a_result_beyond_its_limit_is_refused_by_name(tmp_path: Path) -> None:
             converted(image, "qcow2", target, max_size=MIB)
         assert refusal.value.code == "over-limit"
         assert f"{MIB} bytes" in refusal.value.message
+
+
+def test_a_full_disk_of_ours_is_no_fault_of_the_image(tmp_path: Path) -> None:
+    if not may_mount(tmp_path / "mounted"):
+        pytest.skip("a small disk needs the right to mount a tmpfs: run as root")
+    with small_disk(tmp_path / "small", "9M") as place, pytest.raises(Unavailable) as refused:
+        converted(disk(place), "raw", "qcow2")
+    assert "No space left on device" in refused.value.message
 
 
 def test_an_empty_disk_of_8_pebibytes_ends_in_the_limits(tmp_path: Path) -> None:
