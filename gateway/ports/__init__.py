@@ -13,9 +13,6 @@ from typing import Protocol
 from gateway.model.caller import Caller
 from gateway.ports.records import Catalog, Filter, ImageQuery, ImportQuery, Transaction
 from gateway.ports.sources import (
-    BLOCK_SIZE,
-    LASTING,
-    Block,
     Describes,
     Description,
     Method,
@@ -25,6 +22,7 @@ from gateway.ports.sources import (
     Store,
     Target,
 )
+from gateway.stages.stage import BLOCK_SIZE, LASTING, Block
 
 __all__ = [
     "BLOCK_SIZE",

@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gateway.model.image import Move, Status
-
-Block = bytes | bytearray | memoryview
-"""A run of image bytes, which stays as it is until LASTING more were asked for: then its buffer is used again."""
-
-BLOCK_SIZE = 1 << 20
-LASTING = 3
+from gateway.stages.stage import Block
 
 
 class Store(Protocol):
