@@ -66,7 +66,8 @@ def _split(random: Random, rules: list[Rule]) -> list[Rule]:
     """One rule for two tags becomes two rules, or loses one of them."""
     both = rule("limit", "both", METHODS, selector=who(tags=["gold", "silver"]), within=some_within(random))
     halves = [replace(both, id=tag, selector=who(tags=[tag])) for tag in ("gold", "silver")]
-    return [*rules, *random.choice([[both], halves, halves[:1]])]
+    others = [one for one in rules if one.id not in ("both", "gold", "silver")]  # a tree has a name once
+    return [*others, *random.choice([[both], halves, halves[:1]])]
 
 
 EDITS: tuple[Callable[[Random, list[Rule]], list[Rule]], ...] = (

@@ -36,7 +36,7 @@ def broken(tmp_path: Path) -> str:
 
 
 def test_check_counts_what_it_read() -> None:
-    done = policy("check", PUBLIC)
+    done = policy("check", PUBLIC, "--now", "2026-11-22T00:00:00Z")
     assert done.returncode == 0
     assert "\n2 files, 9 rules, 1 exemption: 2 remarks\nsha256:" in done.stdout
 
