@@ -119,12 +119,6 @@ async def _site(
     settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wake: asyncio.Event, tree: Policy
 ) -> Site:
     catalog = await stack.enter_async_context(open_catalog(settings.catalog_url))
-    decisions = JsonLines(
-        settings.decision_log_path,
-        fsync=settings.policy.decision_log.fsync,
-        required=settings.policy.decision_log.required,
-    )
-    stack.callback(decisions.close)
     rules, seal = fetch_rules(settings), open_seal(settings.secret_key_path)
     clock = SystemClock()
     equipment = equip(settings.stages, clock, rules)
@@ -146,7 +140,7 @@ async def _site(
         converter=equipment.converter,
         spool=await _spool(settings),
         policy=PolicyTrees(tree, governing.recompiled(settings, tree.methods)),
-        decisions=decisions,
+        decisions=_decision_log(settings, stack),
         jobs=jobs,
         seal=seal,
         receipts=open_receipt_keys(settings.receipt_key_path, settings.receipts.retired),
@@ -157,6 +151,13 @@ async def _site(
         kick_reaper=wake.set,
         hang_up=hang_up,
     )
+
+
+def _decision_log(settings: Settings, stack: AsyncExitStack) -> JsonLines:
+    log = settings.policy.decision_log
+    decisions = JsonLines(settings.decision_log_path, fsync=log.fsync, required=log.required)
+    stack.callback(decisions.close)
+    return decisions
 
 
 async def _spool(settings: Settings) -> Spool:

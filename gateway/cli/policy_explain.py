@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gateway.policy.facts import FactValue
 
 
+# Long by its options alone: they are read from the signature.
 def explain(
     folder: Folder = Path(),
     method: Annotated[
