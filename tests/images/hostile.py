@@ -107,6 +107,8 @@ VMDK: Hostile = {
     "vmdk unknown key": (described("CID=4e9ab1d1", f'CID=4e9ab1d1\nchangeTrackPath="{CANARY}"'), "vmdk", "bad-header"),
     "vmdk not ascii": (described("ide", "id\xe9"), "vmdk", "bad-header"),
     "vmdk behind its end": (patched(vmdk(), 512 + 5000, "13s", CANARY.encode()), "vmdk", "bad-header"),
+    "vmdk, a letter behind its end": (patched(vmdk(), 512 + len(DESCRIPTOR) + 1, "1s", b"x"), "vmdk", "bad-header"),
+    "vmdk, its end again and more": (vmdk(f"{DESCRIPTOR}\0{DESCRIPTOR[-8:]}"), "vmdk", "bad-header"),
     "vmdk descriptor elsewhere": (patched(vmdk(), 28, "<Q", 9), "vmdk", "bad-header"),
     "vmdk vast descriptor": (patched(vmdk(), 36, "<Q", 1 << 40), "vmdk", "bad-header"),
     "vmdk no capacity": (patched(vmdk(), 12, "<Q", 0), "vmdk", "data-file"),

@@ -69,6 +69,8 @@ ddb.geometry.cylinders = "2"
 ddb.adapterType = "ide"
 """
 
+SHORTER = DESCRIPTOR.replace("4e9ab1d1", "9ab1d")
+
 
 def vmdk(descriptor: str = DESCRIPTOR) -> bytes:
     """Header, 20 sectors of descriptor, two grain directories with one table each."""
@@ -175,6 +177,7 @@ SOUND = {
     "qcow2": (qcow2(), "qcow2", MIB),
     "qcow2, version 2": (qcow2(version=2), "qcow2", MIB),
     "vmdk": (vmdk(), "vmdk", MIB),
+    "vmdk, an id made shorter in place": (vmdk(SHORTER + "\0" + SHORTER[-2:]), "vmdk", MIB),
     "vhd, dynamic": (vhd(), "vhd", MIB),
     "vhd, fixed": (fixed_vhd(), "vhd", MIB),
     "vhd, fixed, partitioned": (fixed_vhd(mbr()), "vhd", MIB),

@@ -1,4 +1,4 @@
-"""The text inside a VMDK, read strictly: ASCII, known keys, no key twice, nothing behind its end."""
+"""The text inside a VMDK, read strictly: ASCII, known keys, no key twice, nothing new behind its end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from dataclasses import dataclass
 KEYS = frozenset({"version", "cid", "parentcid", "createtype", "encoding", "isnativesnapshot"})
 _EXTENT = re.compile(r'(RW|RDONLY|NOACCESS) (\d{1,18}) ([A-Z]+)(?: "([^"]*)")?(?: (\d{1,18}))?')
 _FIELD = re.compile(r'([A-Za-z]+)\s*=\s*"?([^"]*)"?')
+REMAINDER = 7
+"""Writers that exchange the content id in place for a shorter one (8 hexadecimal digits at most) leave so many bytes of
+the old text's end behind the new one: qemu-img does, once in 256 images."""
+
 _DISK_FIELD = re.compile(r'ddb\.[A-Za-z0-9_.]+\s*=\s*"[^"]*"')
 
 
@@ -48,7 +52,8 @@ class Descriptor:
 def lines(run: bytes) -> list[str]:
     """The lines that say something. Comments and blank lines do not."""
     text, _, padding = run.partition(b"\x00")
-    if padding.strip(b"\x00"):
+    remainder = padding.rstrip(b"\x00")
+    if len(remainder) > REMAINDER or not text.endswith(remainder):
         raise Malformed("goes on behind its end")
     if not text.isascii() or any(byte < 32 and byte not in b"\t\r\n" for byte in text):
         raise Malformed("is not plain text")
