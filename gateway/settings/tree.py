@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.model.caller import Caller
+from gateway.settings.credentials import Credential
 from gateway.settings.stages import StageSettings
+from gateway.settings.stores import StoreSettings
 from gateway.settings.units import Bytes, Seconds
 from gateway.shipped_files import shipped
 
@@ -54,22 +56,6 @@ class CatalogSettings:
     """Where the records are: an SQLAlchemy URL; None is records.sqlite in the data folder."""
 
     url: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSettings:
-    """One place for image bytes. `path` of a filesystem store; None is blobs/NAME in the data folder.
-
-    An `http` store holds nothing: it is where images live whose locations callers name. Images are read from the
-    store with the greatest `weight`.
-    """
-
-    name: str
-    type: Literal["filesystem", "http"] = "filesystem"
-    path: Path | None = None
-    default: bool = False
-    description: str = ""
-    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +223,7 @@ class Settings:
     fetch: FetchSettings = field(default_factory=FetchSettings)
     stages: StageSettings = field(default_factory=StageSettings)
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
     metadefs: MetadefSettings = field(default_factory=MetadefSettings)
     receipts: ReceiptSettings = field(default_factory=ReceiptSettings)
     log: LogSettings = field(default_factory=LogSettings)

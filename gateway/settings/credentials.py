@@ -1,0 +1,38 @@
+"""What the gateway itself shows to others: named here, referred to by name everywhere else, never told to a caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """One set of credentials. `type` says which fields count.
+
+    `s3`: `access_key`, `secret_key`, perhaps `session_token`. `basic`: `username`, `password`. `bearer`: `token`.
+    `keystone`: `auth_url`, `username`, `password`, `project` and the domains' names. `tempauth`: `auth_url`,
+    `username`, `password`. Instead of a secret, the file that holds it: `secret_file`, read anew at each use, so that
+    a secret can be changed under a running service.
+    """
+
+    type: Literal["s3", "basic", "bearer", "keystone", "tempauth"]
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    secret_file: Path | None = None
+    auth_url: str | None = None
+    project: str | None = None
+    user_domain: str = "Default"
+    project_domain: str = "Default"
+
+    @property
+    def secret(self) -> str:
+        """The one secret of this set; empty where there is none. Raises OSError for a file that cannot be read."""
+        if self.secret_file is not None:
+            return self.secret_file.read_text().strip()
+        return self.secret_key or self.password or self.token or ""
