@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?=
 
-.PHONY: demo serve test lint bench fuzz faults nightly interop setup clean
+.PHONY: demo serve test lint bench fuzz faults stores matrix nightly interop setup clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m examples.demo $(if $(IMAGE),--image "$(IMAGE)")
@@ -15,7 +15,7 @@ serve: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	@.ci/media
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -31,6 +31,13 @@ fuzz: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.fleet
+
+stores: $(VENV)/.dev
+	$(BIN)/python -m tests.stores
+
+matrix: $(VENV)/.dev
+	$(BIN)/python -m tests.matrix
 
 nightly: $(VENV)/.dev
 	$(BIN)/python -m tests.isolation --steps 20000
@@ -42,6 +49,8 @@ nightly: $(VENV)/.dev
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m tests.interop
+	$(BIN)/python -m tests.interop --front
+	$(BIN)/python -m tests.fronting --kills 40
 
 setup: $(VENV)/.dev
 
@@ -54,4 +63,4 @@ $(VENV)/.dev: pyproject.toml
 	@touch $@ $(VENV)/.runtime
 
 clean:
-	rm -rf $(VENV) .venv-interop dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-interop .venv-swift dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

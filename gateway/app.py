@@ -6,25 +6,23 @@ Everything that has to be closed again is registered on one AsyncExitStack, in t
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import socket
 import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from functools import partial
 
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from gateway import governing, metadefs
+from gateway import fronting, governing, lifecycle, metadefs
 from gateway.api.errors import exception_handlers
 from gateway.api.framing import FrontLimits
 from gateway.api.front import Front
@@ -36,32 +34,32 @@ from gateway.catalog import open_catalog
 from gateway.decisionlog import JsonLines
 from gateway.equipping import equip
 from gateway.identity import IDENTITIES
-from gateway.jobs.durable import DurableJobs
+from gateway.jobs.heartbeat import Lease
+from gateway.jobs.queue import ImportQueue
 from gateway.logs import set_up_logging
 from gateway.methods import offered
-from gateway.methods.elsewhere import fetcher
-from gateway.methods.location import parse
-from gateway.methods.rules import Deadlines, FetchRules
-from gateway.model.errors import Conflict, Interrupted, Refusal
+from gateway.model.errors import Refusal
 from gateway.policy.rules import Policy
-from gateway.ports import Identity, Method, Store
-from gateway.service import reaper, receipts, worker
+from gateway.ports import Catalog, Identity, Method
+from gateway.service import elsewhere, reaper, receipts, worker
 from gateway.service.afterwards import after_stages
+from gateway.service.metrics import Metrics
 from gateway.service.policies import PolicyTrees, beside_the_loop
-from gateway.service.site import Limits, Seal, Site
+from gateway.service.site import Limits, Site
 from gateway.service.spool import Spool
 from gateway.service.toolchecks import log_tools
 from gateway.settings import Settings
+from gateway.sourcing import fetch_rules
 from gateway.stages.pipeline import runnable
-from gateway.stores import STORES, Place
+from gateway.storing import open_stores
 from gateway.tools.receiptkeys import open_receipt_keys
 from gateway.tools.seal import open_seal
 from gateway.tools.webhooks import SiteWebhooks
 
 log = logging.getLogger("gateway")
 
-QUIET_SECONDS = 10
 SWITCH_SECONDS = 0.0005
+MANY = 2
 
 
 class SystemClock:
@@ -74,83 +72,80 @@ class SystemClock:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Site]:
-    """A site at work: records open, engine launched, reaper sweeping. Raises Refusal or Problems, before it serves."""
+    """A site at work: records open, imports carried out, reaper sweeping. Raises Refusal or Problems before that."""
     async with AsyncExitStack() as stack:
-        _own(settings, stack)
-        jobs = DurableJobs(
-            _engine_url(settings.catalog_url), executor="gateway", concurrency=settings.imports.concurrency
-        )
+        lifecycle.own_folder(settings, stack)
         wake = asyncio.Event()
         live = governing.live_folder(settings, tuple(_methods(settings)))
         tree = await beside_the_loop(live.first)
-        site = await _site(settings, stack, jobs, wake, tree.policy)
+        site, queue = await _site(settings, stack, wake, tree.policy)
         await governing.govern(site, settings, live, tree, stack)
         if settings.metadefs.enabled:
             await metadefs.create_tables(site)
+        await lifecycle.join(site, settings, partial(_records, settings), stack)
         await reaper.settle_dead(site)
         await receipts.sign_waiting(site)
         await log_tools(site)
-
-        async def run(import_id: str) -> None:
-            await worker.run(site, import_id)
-
-        await jobs.start(run)
-        stack.push_async_callback(jobs.stop)
-        sweeping = asyncio.create_task(reaper.forever(site, wake))
-        stack.callback(sweeping.cancel)
-        stack.push_async_callback(_quiet, site)
+        stack.push_async_callback(queue.stop, lifecycle.QUIET_SECONDS)
+        for work in (queue.forever(partial(worker.run, site)), reaper.forever(site, wake), elsewhere.forever(site)):
+            stack.callback(asyncio.create_task(work).cancel)
+        stack.push_async_callback(lifecycle.quiet, site)
+        stack.push_async_callback(lifecycle.drain, site)
         yield site
 
 
-async def _quiet(site: Site) -> None:
-    """Deliveries end before what they write to is closed. A source that is silent is not waited for."""
-    stopping = Interrupted("The gateway is stopping.", remedy="Imports go on after its restart.")
-    site.hang_up(stopping)
-    try:
-        async with asyncio.timeout(QUIET_SECONDS):
-            while site.writing:
-                site.halt(stopping)
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        log.warning("%d deliveries did not end in time", len(site.writing))
-
-
 async def _site(
-    settings: Settings, stack: AsyncExitStack, jobs: DurableJobs, wake: asyncio.Event, tree: Policy
-) -> Site:
-    catalog = await stack.enter_async_context(open_catalog(settings.catalog_url))
+    settings: Settings, stack: AsyncExitStack, wake: asyncio.Event, tree: Policy
+) -> tuple[Site, ImportQueue]:
+    catalog = await stack.enter_async_context(_records(settings))
     rules, seal = fetch_rules(settings), open_seal(settings.secret_key_path)
-    clock = SystemClock()
+    clock, metrics = SystemClock(), Metrics()
     equipment = equip(settings.stages, clock, rules)
+    stores = await asyncio.to_thread(open_stores, settings, rules, seal, metrics.stored)
+    for store in stores.values():
+        stack.callback(store.close)
+    lease, writer = Lease(), str(uuid.uuid4())
+    queue = ImportQueue(
+        catalog=catalog,
+        clock=clock,
+        runner=writer,
+        slots=settings.imports.concurrency,
+        cap=settings.imports.per_project,
+        may_claim=lease.held,
+    )
 
     def hang_up(refusal: Refusal) -> None:
         rules.lines.cut(refusal)
         equipment.cut(refusal)
 
-    return Site(
+    site = Site(
         catalog=catalog,
-        stores=_stores(settings, rules, seal),
+        stores=stores,
+        metrics=metrics,
         weights={store.name: store.weight for store in settings.stores},
         default_store=settings.default_store.name,
-        methods=offered(rules, stores=len(settings.stores)),
+        methods=offered(rules, stores=_copied_among(settings)),
         stages=runnable(equipment.tools) | after_stages(equipment.webhooks, converter=equipment.converter is not None),
         tools=equipment.tools,
         webhooks=SiteWebhooks(equipment.webhooks),
         tool_checks=equipment.checks,
         converter=equipment.converter,
         spool=await _spool(settings),
+        upstream=fronting.reach(settings, stack, metrics),
         policy=PolicyTrees(tree, governing.recompiled(settings, tree.methods)),
         decisions=_decision_log(settings, stack),
-        jobs=jobs,
+        jobs=queue,
         seal=seal,
         receipts=open_receipt_keys(settings.receipt_key_path, settings.receipts.retired),
         clock=clock,
         limits=limits(settings),
-        writer=str(uuid.uuid4()),
+        writer=writer,
+        lease=lease,
         new_id=lambda: str(uuid.uuid4()),
         kick_reaper=wake.set,
         hang_up=hang_up,
     )
+    return site, queue
 
 
 def _decision_log(settings: Settings, stack: AsyncExitStack) -> JsonLines:
@@ -166,58 +161,9 @@ async def _spool(settings: Settings) -> Spool:
     return spool
 
 
-def _own(settings: Settings, stack: AsyncExitStack) -> None:
-    """One process a data folder: SQLite and the engine's recovery both rest on it."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    stack.callback(os.close, lock)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Conflict(
-            f"The data folder {settings.data} is used by another gateway.",
-            remedy="Stop that one, or name another folder with --data.",
-            code="data-in-use",
-        ) from None
-
-
-def _engine_url(catalog_url: str) -> str:
-    """The engine is synchronous: the same database, by its synchronous driver."""
-    return catalog_url.replace("sqlite+aiosqlite://", "sqlite://", 1)
-
-
-def _stores(settings: Settings, rules: FetchRules, seal: Seal) -> dict[str, Store]:
-    fetch = fetcher(rules)
-
-    def unseal(key: str) -> str:
-        return seal.open(key.encode())["uri"]
-
-    return {
-        store.name: STORES[store.type](
-            Place(name=store.name, folder=settings.folder_of(store), unseal=unseal, fetch=fetch)
-        )
-        for store in settings.stores
-    }
-
-
-def fetch_rules(settings: Settings) -> FetchRules:
-    fetch = settings.fetch
-    host = settings.server.host
-    own = () if host == "localhost" else ((ip_address(host), settings.server.port),)
-    return FetchRules(
-        allowed_networks=fetch.allowed_networks,
-        ports=fetch.ports,
-        own_addresses=own,
-        deadlines=Deadlines(
-            dns=fetch.dns_timeout,
-            connect=fetch.connect_timeout,
-            idle=fetch.idle_timeout,
-            total=fetch.total_timeout,
-            minimum_rate=fetch.minimum_rate,
-        ),
-        ca_file=fetch.ca_file,
-        regions={name: parse(region.endpoint) for name, region in settings.regions.items()},
-    )
+def _records(settings: Settings) -> AbstractAsyncContextManager[Catalog]:
+    catalog = settings.catalog
+    return open_catalog(settings.catalog_url, pool_size=catalog.pool_size, password_file=catalog.password_file)
 
 
 def limits(settings: Settings) -> Limits:
@@ -225,11 +171,14 @@ def limits(settings: Settings) -> Limits:
     return Limits(
         abandoned_after=timedelta(seconds=imports.abandoned_after),
         staged_after=timedelta(seconds=imports.staged_after),
+        upload_expires=timedelta(seconds=imports.upload_expires),
+        upload_part=imports.upload_part,
         reaper_interval=timedelta(seconds=imports.reaper_interval),
         progress_interval=timedelta(seconds=imports.progress_interval),
         attempts=imports.retries + 1,
         image_hash=settings.images.hash,
         md5=settings.images.md5,
+        verify_downloads=settings.images.verify_downloads,
         members=settings.images.max_members,
         properties=settings.images.max_properties,
         approval_after=timedelta(seconds=settings.stages.approve.expires),
@@ -240,7 +189,12 @@ def limits(settings: Settings) -> Limits:
 
 
 def _methods(settings: Settings) -> dict[str, Method]:
-    return offered(fetch_rules(settings), stores=len(settings.stores))
+    return offered(fetch_rules(settings), stores=_copied_among(settings))
+
+
+def _copied_among(settings: Settings) -> int:
+    """How many stores copy-image may choose from; an image service behind the gateway has as many as it says."""
+    return len(settings.stores) if settings.backend == "stores" else MANY
 
 
 def load_policy(settings: Settings) -> Policy:
@@ -259,8 +213,10 @@ def starlette_app(settings: Settings, site: Site, who: Identity) -> ASGIApp:
         public_endpoint=settings.server.public_endpoint,
         store_descriptions={store.name: store.description for store in settings.stores},
         metrics=settings.server.metrics,
+        passing=fronting.passing(settings, site),
     )
-    more = (metadefs.routes(front), metadefs.SHAPES) if settings.metadefs.enabled else ()
+    own = settings.metadefs.enabled and front.passing is None
+    more = (metadefs.routes(front), metadefs.SHAPES) if own else ()
     listed = routes(front, image_rules(settings), *more)
     app = Starlette(routes=listed, exception_handlers=exception_handlers(who.challenge))
     app.router.redirect_slashes = False
@@ -271,7 +227,8 @@ def starlette_app(settings: Settings, site: Site, who: Identity) -> ASGIApp:
         idle=server.idle_timeout,
         rate=server.minimum_rate,
     )
-    return Guard(app, limits=front_limits, public_endpoint=server.public_endpoint)
+    in_front = front.passing is not None
+    return Guard(app, limits=front_limits, public_endpoint=server.public_endpoint, in_front=in_front)
 
 
 def image_rules(settings: Settings) -> ImageRules:
@@ -301,9 +258,11 @@ async def _serve(settings: Settings, demo: bool) -> None:
         config = _uvicorn(settings, starlette_app(settings, site, who))
         listening = _listening(config)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _look_again, site)
+        site.address = lifecycle.address(listening.getsockname()[1])
         # On standard output, for people and for scripts that wait for it.
         print(_welcome(listening.getsockname(), demo), flush=True)  # noqa: T201
-        await uvicorn.Server(config).serve([listening])
+        draining = lifecycle.Draining(site, settings.server.drain_notice)
+        await lifecycle.Server(config, draining).serve([listening])
 
 
 def _look_again(site: Site) -> None:

@@ -103,5 +103,10 @@ _METHOD: Schema = {
         "glance_region": {"type": "string", "minLength": 1, "maxLength": 255},
         "glance_image_id": {"type": "string"},
         "glance_service_interface": {"type": "string"},
+        "source": {"type": "string", "description": "The object store of an s3-download."},
+        "credential": {"type": "string", "description": "Name of the operator's credential to show to the source."},
+        "title": {"type": "string", "description": "The layer's title (oci-download)."},
+        "media_type": {"type": "string", "description": "The layer's media type (oci-download)."},
+        "platform": {"type": "string", "description": "Such as linux/amd64 (oci-download)."},
     },
 }

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from gateway.api.bodies import expect_no_body, expect_type
 from gateway.api.contract import OCTETS, contract
 from gateway.api.front import Front
 from gateway.api.ranges import ByteRange, requested_range
-from gateway.model.errors import BadRequest, BrokenUpload
+from gateway.model.errors import BadRequest, BrokenUpload, Refusal
 from gateway.service.reading import Readable, opened, readable
 from gateway.service.reception import SAVE, STAGE, Upload, check_takes, receive
+
+log = logging.getLogger(__name__)
+
+
+class Download(StreamingResponse):
+    """Where the bytes break off, the answer does: its last chunk is never sent, so no part is taken for the whole."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except Refusal as refusal:
+            log.error("a download broke off: %s", refusal.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class Data:
         caller = await self.front.caller(request)
         store = request.headers.get("x-image-meta-store")
         if store is not None:
-            check_takes(self.front.site, store)
+            await check_takes(self.front.site, store)
         await receive(self.front.site, caller, request.path_params["image_id"], upload(request), SAVE, store)
         return Response(status_code=204)
 
@@ -61,7 +75,7 @@ class Data:
         blocks = await opened(self.front.site, found)
         size = found.blob.size if found.blob else None
         length = {} if size is None else {"Content-Length": str(size)}
-        return StreamingResponse(blocks, 200, {**length, "Accept-Ranges": "none", **_md5(found)}, media_type=OCTETS)
+        return Download(blocks, 200, {**length, "Accept-Ranges": "none", **_md5(found)}, media_type=OCTETS)
 
     async def _streamed(self, found: Readable, size: int, part: ByteRange | None) -> Response:
         offset, length = (part.start, part.length) if part else (0, size)
@@ -70,7 +84,7 @@ class Data:
         if part is not None:
             headers["Content-Range"] = part.content_range
         # A plain iterator: Starlette reads it in worker threads, 1 MiB at a time.
-        return StreamingResponse(blocks, 206 if part else 200, headers, media_type=OCTETS)
+        return Download(blocks, 206 if part else 200, headers, media_type=OCTETS)
 
 
 def _md5(found: Readable) -> dict[str, str]:

@@ -21,10 +21,21 @@ from gateway.model.errors import (
     NotFound,
     RangeNotSatisfiable,
     Refusal,
+    UnknownVersion,
+    UploadOpen,
     WrongMediaType,
+    WrongOffset,
 )
 
 PATCH_TYPES = ("application/openstack-images-v2.0-json-patch", "application/openstack-images-v2.1-json-patch")
+
+
+RETRY_AFTER = "5"
+"""Seconds after which a part of the service that is away may be back."""
+
+PROBLEMS_AT = "https://iana.org/assignments/http-problem-types#"
+PROBLEMS = frozenset({WrongOffset.code, "completed-upload", "inconsistent-upload-length"})
+"""Refusals of resumable uploads that have a problem type of their own (draft-ietf-httpbis-resumable-upload)."""
 
 
 class InternalError(Refusal):
@@ -61,14 +72,27 @@ def error_body(refusal: Refusal, request_id: str = "") -> dict[str, dict[str, st
 def refusal_response(
     refusal: Refusal, request_id: str = "", *, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    return JSONResponse(error_body(refusal, request_id), refusal.status, dict(headers or {}))
+    body = error_body(refusal, request_id)
+    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": RETRY_AFTER, **(headers or {})}
+    if refusal.code not in PROBLEMS:
+        return JSONResponse(body, refusal.status, dict(headers or {}))
+    return JSONResponse({**_problem(refusal), **body}, refusal.status, dict(headers or {}), "application/problem+json")
+
+
+def _problem(refusal: Refusal) -> dict[str, str | int]:
+    """The members RFC 9457 (3.1) names, and those of the draft's problem types."""
+    found: dict[str, str | int] = {"type": PROBLEMS_AT + refusal.code, "title": _sayable(refusal.message)}
+    if isinstance(refusal, WrongOffset):
+        found |= {"expected-offset": refusal.expected, "provided-offset": refusal.provided}
+    return found | {"status": refusal.status}
 
 
 def exception_handlers(challenge: Callable[[], str]) -> dict[Any, Answer]:
     """Starlette's `exception_handlers`. `challenge` gives the WWW-Authenticate value of a 401."""
 
     async def refused(request: Request, refusal: Refusal) -> JSONResponse:
-        headers = _headers(request, refusal, challenge)
+        headers = _headers(request, refusal, challenge) | _spoken(request)
         return refusal_response(refusal, request_id(request.scope), headers=headers)
 
     async def unrouted(request: Request, failure: HTTPException) -> JSONResponse:
@@ -83,14 +107,27 @@ async def unexpected(request: Request, failure: Exception) -> JSONResponse:
 
 
 def _headers(request: Request, refusal: Refusal, challenge: Callable[[], str]) -> dict[str, str]:
-    """What RFC 9110 asks a status to carry: 15.5.2, 15.5.17, 15.5.16 (and RFC 5789, 2.2), 7.6.1."""
+    """What RFC 9110 asks a status to carry: 15.5.2, 15.5.17, 15.5.16 (and RFC 5789, 2.2), 7.6.1; and, of resumable
+    uploads, what their protocols do.
+    """
     if refusal.status == 401:
         return {"WWW-Authenticate": challenge()}
+    if isinstance(refusal, WrongOffset):
+        return {"Upload-Offset": str(refusal.expected)}
+    if isinstance(refusal, UploadOpen):
+        return {"Location": f"/v2/images/{refusal.image_id}/stage/{refusal.upload_id}"}
+    if isinstance(refusal, UnknownVersion):
+        return {"Tus-Version": "1.0.0"}
     if isinstance(refusal, RangeNotSatisfiable):
         return {"Content-Range": f"bytes */{refusal.size}"}
     if isinstance(refusal, WrongMediaType) and request.method == "PATCH":
         return {"Accept-Patch": ", ".join(PATCH_TYPES)}
     return {"Connection": "close"} if isinstance(refusal, BrokenUpload) else {}
+
+
+def _spoken(request: Request) -> dict[str, str]:
+    """tus wants its version in every answer, those of refusals too."""
+    return {"Tus-Resumable": "1.0.0"} if "tus-resumable" in request.headers else {}
 
 
 def _as_refusal(request: Request, failure: HTTPException) -> Refusal:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from starlette.requests import Request
 
+from gateway.api.passing import Passing
 from gateway.api.request_id import request_id
 from gateway.model.caller import Caller
 from gateway.ports import Identity
@@ -17,7 +18,7 @@ from gateway.service.site import Site
 class Front:
     """Handed to every resource. `public_endpoint` None means: links follow the request's own URL.
 
-    `metrics` says who may read them.
+    `metrics` says who may read them. `passing` leads to the image service behind the gateway, where there is one.
     """
 
     site: Site
@@ -25,6 +26,7 @@ class Front:
     public_endpoint: str | None = None
     store_descriptions: dict[str, str]
     metrics: Literal["off", "loopback", "any"] = "loopback"
+    passing: Passing | None = None
 
     async def caller(self, request: Request) -> Caller:
         """Raises NotAuthenticated, Unavailable."""

@@ -22,7 +22,7 @@ from gateway.api import request_id as ids
 from gateway.api.errors import InternalError, refusal_response
 from gateway.api.framing import FrontLimits, check_headers, check_target
 from gateway.api.pace import PacedBody
-from gateway.api.versions import canonical_path, versions_response
+from gateway.api.versions import canonical_path, is_of_the_family, is_served, versions_response
 from gateway.model.errors import Interrupted, Refusal
 
 log = logging.getLogger("gateway.api")
@@ -36,7 +36,10 @@ class _Progress:
 
 
 class Guard:
-    """Stands before `app`. `public_endpoint` is the base of links; `clock` gives monotonic seconds."""
+    """Stands before `app`. `public_endpoint` is the base of links; `clock` gives monotonic seconds.
+
+    `in_front` of another image service, that one says which versions there are.
+    """
 
     def __init__(
         self,
@@ -45,8 +48,10 @@ class Guard:
         limits: FrontLimits | None = None,
         public_endpoint: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        in_front: bool = False,
     ) -> None:
         self.app = app
+        self.in_front = in_front
         self.limits = limits or FrontLimits()
         self.public_endpoint = public_endpoint
         self.clock = clock
@@ -83,9 +88,11 @@ class Guard:
         except Refusal as refusal:
             # Where framing is in doubt, the next bytes of the connection are too.
             return refusal_response(refusal, ids.request_id(scope), headers={"Connection": "close"})
-        path = canonical_path(scope["path"], Headers(scope=scope).get("accept", ""))
-        if path is None:
+        served = is_of_the_family if self.in_front else is_served
+        path = canonical_path(scope["path"], Headers(scope=scope).get("accept", ""), served)
+        if path is None and not self.in_front:
             return versions_response(Request(scope), self.public_endpoint)
+        path = path or "/"
         _at(scope, path)
         return self.app
 

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from gateway.api.contract import TEXT, contract
 from gateway.api.front import Front
 from gateway.api.wire import moment
-from gateway.model.errors import Forbidden, NotFound, Refusal
+from gateway.model.errors import Forbidden, NotFound, Refusal, Unavailable
+from gateway.model.process import Process
 from gateway.service.reloading import TreeState, Watched
 from gateway.service.toolchecks import ToolState, tool_states
 
@@ -30,20 +31,50 @@ class Health:
 
     @contract({200: TEXT}, public=True)
     async def show(self, request: Request) -> Response:
-        """`GET /healthcheck`: 200 `OK` while the process serves; no authentication.
+        """`GET /healthcheck`: 200 `OK` while the process serves, 503 once it is to stop; no authentication.
 
         With `?detailed`, JSON: the policy trees, their age, and whether a changed one waits because of problems. The
-        problems themselves, and the tools of stages, are for administrators and for programs of the same machine.
+        problems themselves, the tools of stages, and all processes on the same records with the policy revision that
+        each decides by, and whether an image service behind the gateway answers, are for administrators and for
+        programs of the same machine.
         """
+        draining = self.front.site.draining
         if "detailed" not in request.query_params:
+            if draining:
+                raise Unavailable("This gateway is stopping.", remedy="Ask another one.", code="draining")
             return PlainTextResponse("OK")
         inside = from_this_machine(request) or await self._administrator(request)
         now = self.front.site.clock.now()
         trees = {name: tree_json(one, now, inside=inside) for name, one in self.front.site.trees.items()}
         tools = await tool_states(self.front.site) if inside else []
+        behind = await self._behind() if inside else {}
         degraded = any(tree["pending"] for tree in trees.values()) or any(tool.problem for tool in tools)
-        found = {"status": "degraded" if degraded else "OK", "policy": trees}
-        return JSONResponse({**found, "tools": {tool.stage: tool_json(tool) for tool in tools}} if inside else found)
+        degraded = degraded or "problem" in behind.get("upstream", {})
+        word = "draining" if draining else "degraded" if degraded else "OK"
+        found: dict[str, Any] = {"status": word, "policy": trees}
+        if inside:
+            found |= {
+                "tools": {tool.stage: tool_json(tool) for tool in tools},
+                "processes": await self._processes(),
+                **behind,
+            }
+        return JSONResponse(found, 503 if draining else 200)
+
+    async def _behind(self) -> dict[str, Any]:
+        """Whether the image service behind the gateway answers, where there is one."""
+        if self.front.site.upstream is None:
+            return {}
+        try:
+            await self.front.site.upstream.answers()
+        except Unavailable as away:
+            return {"upstream": {"problem": away.message, "remedy": away.remedy}}
+        return {"upstream": {"answers": True}}
+
+    async def _processes(self) -> list[dict[str, Any]]:
+        site = self.front.site
+        async with site.catalog.read() as tx:
+            now, found = await tx.clock(), await tx.processes()
+        return [process_json(one, now, here=one.id == site.writer) for one in found]
 
     @contract({200: TEXT}, public=True, refuses=(403, 404))
     async def metrics(self, request: Request) -> Response:
@@ -89,6 +120,18 @@ def tool_json(tool: ToolState) -> dict[str, Any]:
     if tool.problem is None:
         return {"version": tool.version}
     return {"problem": tool.problem.message, "remedy": tool.problem.remedy}
+
+
+def process_json(process: Process, now: datetime, *, here: bool) -> dict[str, Any]:
+    """One gateway; `beat_seconds` is the age of its last sign of life, null where it needs none."""
+    return {
+        "host": process.host,
+        "here": here,
+        "started_at": moment(process.started_at),
+        "beat_seconds": None if process.lease is None else _age(process.beat_at, now),
+        "policy": process.revision,
+        "draining": process.draining,
+    }
 
 
 def problem_json(state: TreeState, now: datetime) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gateway.api.contract import contract
 from gateway.api.front import Front
 from gateway.api.wire import image_task_json
 from gateway.service import imports
+from gateway.service.outlook import NOTHING, outlooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,5 @@ class Imports:
         expect_no_body(request)
         caller = await self.front.caller(request)
         works = await imports.tasks(self.front.site, caller, request.path_params["image_id"])
-        return JSONResponse({"tasks": [image_task_json(work) for work in works]})
+        known = await outlooks(self.front.site, works)
+        return JSONResponse({"tasks": [image_task_json(work, known.get(work.id, NOTHING)) for work in works]})

@@ -46,6 +46,8 @@ class OpenApi:
     def document(self) -> Json:
         paths: dict[str, Json] = {}
         for path, resource in resources(self.listed):
+            if not resource.actions:
+                continue  # another service's: it passes
             paths.setdefault(path, _path_item(path)).update(_operations(path, resource))
         return {
             "openapi": "3.1.1",

@@ -77,6 +77,12 @@ _DOWNLOAD: Mapping[str, tuple[str, Schema]] = {
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
     "x-image-meta-store": ("The store to write to; the default store if left out.", _TEXT),
     "x-openstack-image-size": ("How many bytes the body has.", _COUNT),
+    "Tus-Resumable": ("The version of tus that is spoken.", {"type": "string", "const": "1.0.0"}),
+    "Upload-Complete": ("Whether the upload ends with this request.", {"type": "string", "enum": ["?0", "?1"]}),
+    "Upload-Length": ("How many bytes the whole upload has.", _COUNT),
+    "Upload-Defer-Length": ("The length is said later.", {"type": "string", "const": "1"}),
+    "Upload-Offset": ("Where the body's first byte belongs in the upload.", _COUNT),
+    "Upload-Metadata": ("Keys and Base64 values, told again and else of no effect.", _TEXT),
     "Range": ("One range of bytes (RFC 9110, 14.2).", {"type": "string", "pattern": "^bytes=[0-9]*-[0-9]*$"}),
 }
 

@@ -119,6 +119,15 @@ def _details() -> Schema:
             "description": "Stores that are not filled yet, and why others will not be.",
             "properties": {"left": {"type": "array", "items": {"type": "string"}}, "failed": {"type": "object"}},
         },
+        "queue_position": {
+            "type": ["null", "integer"],
+            "minimum": 1,
+            "description": "An estimate: the place among imports that wait for their turn; null for one that does not.",
+        },
+        "expected_at": {
+            "type": ["null", "string"],
+            "description": "An estimate: when it ends at the pace of the moment; null while nobody can tell.",
+        },
         "stages": {
             "type": "array",
             "description": "What each validation stage has found.",

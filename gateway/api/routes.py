@@ -10,6 +10,7 @@ from gateway.api.actions import Actions
 from gateway.api.approvals import PATH as APPROVALS
 from gateway.api.approvals import Approvals
 from gateway.api.asking import Asking
+from gateway.api.behind_routes import behind_routes
 from gateway.api.break_glass import PATH as BREAK_GLASS
 from gateway.api.break_glass import BreakGlass
 from gateway.api.data import Data
@@ -25,6 +26,7 @@ from gateway.api.members import Members
 from gateway.api.openapi import OpenApi
 from gateway.api.receipts import Receipts
 from gateway.api.record_schemas import Schemas
+from gateway.api.resumable import Resumable
 from gateway.api.shapes import shapes
 from gateway.api.stops import Stops
 from gateway.api.stores import Stores
@@ -38,18 +40,20 @@ def routes(
 ) -> list[BaseRoute]:
     """`more` routes, and the shapes their contracts name, come from folders that settings switch on."""
     reader = ImageReader(rules)
-    listed = [*site_routes(front), *schema_routes(front, reader), *image_routes(front, reader), *more]
+    ours = gateway_routes(front, reader)
+    if front.passing is not None:
+        listed = [*behind_routes(front, front.passing, ours), *more]
+    else:
+        listed = [*ours, *site_routes(front), *schema_routes(front, reader), *image_routes(front, reader), *more]
     listed.append(resource("/openapi.json", get=OpenApi(listed, {**shapes(rules), **(more_shapes or {})}).show))
     return listed
 
 
-def site_routes(front: Front) -> list[BaseRoute]:
-    """What the site is and what it is doing."""
-    discovery, stores, tasks, glass = Discovery(front), Stores(front), Tasks(front), BreakGlass(front)
+def gateway_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
+    """What no other image service has: imports by policy, and what the gateway says of itself."""
+    discovery, glass, asking = Discovery(front), BreakGlass(front), Asking(front, reader.rules)
     health, stops, approvals = Health(front), Stops(front), Approvals(front)
     return [
-        resource("/", get=discovery.choices),
-        resource("/versions", get=discovery.versions),
         resource("/healthcheck", get=health.show),
         resource("/metrics", get=health.metrics),
         resource("/v2/info/import", get=discovery.methods),
@@ -60,6 +64,17 @@ def site_routes(front: Front) -> list[BaseRoute]:
         resource("/v2/info/import/stops", get=stops.index, post=stops.create),
         resource("/v2/info/import/stops/{stop_id}", delete=stops.lift),
         resource("/v2/info/import/receipt-key", get=Receipts(front).keys),
+        resource("/v2/schemas/import", get=asking.import_schema),
+        resource("/v2/info/import/what-if", post=asking.what_if),
+    ]
+
+
+def site_routes(front: Front) -> list[BaseRoute]:
+    """What the site is and what it is doing."""
+    discovery, stores, tasks = Discovery(front), Stores(front), Tasks(front)
+    return [
+        resource("/", get=discovery.choices),
+        resource("/versions", get=discovery.versions),
         resource("/v2/info/stores", get=stores.index),
         resource("/v2/info/stores/detail", get=stores.detail),
         resource("/v2/info/usage", get=Usage(front).show, otherwise=404),  # as Glance answers, here alone
@@ -70,8 +85,8 @@ def site_routes(front: Front) -> list[BaseRoute]:
 
 
 def schema_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
-    """What a caller may send: the shapes of resources, and what an import would meet."""
-    images, schemas, asking = Images(front, reader), Schemas(front), Asking(front, reader.rules)
+    """What a caller may send: the shapes of resources."""
+    images, schemas = Images(front, reader), Schemas(front)
     return [
         resource("/v2/schemas/image", get=images.image_schema),
         resource("/v2/schemas/images", get=images.images_schema),
@@ -79,20 +94,19 @@ def schema_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
         resource("/v2/schemas/members", get=schemas.members),
         resource("/v2/schemas/task", get=schemas.task),
         resource("/v2/schemas/tasks", get=schemas.tasks),
-        resource("/v2/schemas/import", get=asking.import_schema),
-        resource("/v2/info/import/what-if", post=asking.what_if),
     ]
 
 
 def image_routes(front: Front, reader: ImageReader) -> list[BaseRoute]:
     """One image, its bytes, its imports, and who may see it."""
     images, data, actions = Images(front, reader), Data(front), Actions(front, reader)
-    imports, locations, members = Imports(front), Locations(front), Members(front)
+    imports, locations, members, resumable = Imports(front), Locations(front), Members(front), Resumable(front)
     image = "/v2/images/{image_id}"
     return [
         resource("/v2/images", get=images.index, post=images.create),
         resource(image, get=images.show, patch=images.patch, delete=images.delete),
-        resource(f"{image}/stage", put=data.stage),
+        resource(f"{image}/stage", put=resumable.put, post=resumable.create, options=resumable.offer),
+        resource(f"{image}/stage/{{upload_id}}", head=resumable.look, patch=resumable.append, delete=resumable.end),
         resource(f"{image}/file", get=data.download, put=data.save),
         resource(f"{image}/import", post=imports.start),
         resource(f"{image}/locations", get=locations.index, post=locations.add),

@@ -18,6 +18,7 @@ from gateway.model.errors import BadRequest
 from gateway.model.imports import ImportStatus
 from gateway.ports import ImportQuery
 from gateway.service import tasks
+from gateway.service.outlook import NOTHING, outlooks
 
 SORT_KEYS = ("created_at", "updated_at", "id", "type", "status", "owner")
 STATUSES = tuple(str(status) for status in ImportStatus)
@@ -42,7 +43,8 @@ class Tasks:
         """`GET /v2/tasks/{id}`: 200. Glance keeps tasks for administrators; an owner may read its own here."""
         caller = await self.front.caller(request)
         work = await tasks.task(self.front.site, caller, request.path_params["task_id"])
-        return JSONResponse(task_json(work))
+        known = await outlooks(self.front.site, [work])
+        return JSONResponse(task_json(work, known.get(work.id, NOTHING)))
 
     @contract({}, takes="new-task", refuses=[403])
     async def create(self, request: Request) -> Response:

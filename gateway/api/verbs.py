@@ -25,7 +25,7 @@ class Resource:
         self._otherwise = otherwise
         self._apps = {verb.upper(): request_response(action) for verb, action in actions.items()}
         self._allow = ", ".join(self._apps)
-        self._apps["OPTIONS"] = request_response(self._options)
+        self._apps.setdefault("OPTIONS", request_response(self._options))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._apps.get(scope["method"])

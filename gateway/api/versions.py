@@ -8,6 +8,7 @@ reference).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -35,22 +36,27 @@ def base_url(request: Request, public_endpoint: str | None) -> str:
     return (public_endpoint or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
 
-def canonical_path(path: str, accept: str = "") -> str | None:
+def is_served(version: str) -> bool:
+    return version == "v2" or version in VERSIONS
+
+
+def is_of_the_family(version: str) -> bool:
+    """For a gateway in front of a service whose minors it need not know."""
+    return version == "v2" or version.startswith("v2.")
+
+
+def canonical_path(path: str, accept: str = "", served: Callable[[str], bool] = is_served) -> str | None:
     """`path` with any advertised version prefix as `/v2`, or None where the version asked for is unknown.
 
     A path without a prefix may name its version in Accept (`application/vnd.openstack.images-v2.N`).
     """
     prefix = _PREFIX.match(path)
     if prefix:
-        return f"/v2{path[prefix.end() :]}" if _is_served(prefix[1]) else None
+        return f"/v2{path[prefix.end() :]}" if served(prefix[1]) else None
     named = _ACCEPT.match(accept)
     if named:
-        return f"/v2{path}" if _is_served(named[1]) else None
+        return f"/v2{path}" if served(named[1]) else None
     return path
-
-
-def _is_served(version: str) -> bool:
-    return version == "v2" or version in VERSIONS
 
 
 def _status(name: str) -> str:

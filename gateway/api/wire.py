@@ -11,6 +11,7 @@ from gateway.model.image import Image
 from gateway.model.imports import Import, ImportStatus, ImportType
 from gateway.model.member import Member
 from gateway.service.locations import Location
+from gateway.service.outlook import NOTHING, Outlook
 from gateway.service.showing import Shown
 
 _LISTED = ("id", "type", "status", "owner", "created_at", "updated_at", "self", "schema")
@@ -70,11 +71,12 @@ def images_json(images: Sequence[Image], query: Iterable[tuple[str, str]], *, mo
     }
 
 
-def task_json(work: Import) -> dict[str, Any]:
+def task_json(work: Import, outlook: Outlook = NOTHING) -> dict[str, Any]:
     """One import as a task: the API's fields, then ours.
 
     `progress` counts source bytes (`total` and `percent` are null where the source does not say), `stages` are the
-    stage reports, `code`, `message` and `remedy` say why an import failed.
+    stage reports, `code`, `message` and `remedy` say why an import failed. `queue_position` and `expected_at` are
+    estimates, null where nobody can tell.
     """
     return {
         "id": work.id,
@@ -96,6 +98,8 @@ def task_json(work: Import) -> dict[str, Any]:
         "stores": {"left": list(work.stores_left), "failed": dict(work.stores_failed)},
         "code": work.code,
         "remedy": work.remedy,
+        "queue_position": outlook.position,
+        "expected_at": outlook.expected_at and moment(outlook.expected_at),
     }
 
 
@@ -115,9 +119,9 @@ def task_row(work: Import) -> dict[str, Any]:
     return {name: shown[name] for name in _LISTED}
 
 
-def image_task_json(work: Import) -> dict[str, Any]:
+def image_task_json(work: Import, outlook: Outlook = NOTHING) -> dict[str, Any]:
     """One import in its image's tasks, which show the whole record. Records of imports are kept with their image."""
-    return {**task_json(work), "expires_at": None, "deleted": False, "deleted_at": None}
+    return {**task_json(work, outlook), "expires_at": None, "deleted": False, "deleted_at": None}
 
 
 def member_json(member: Member) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 
 from gateway.catalog.rows import Rows
 from gateway.catalog.tables import decisions, trees
@@ -32,11 +31,8 @@ class Decisions(Rows):
 
     async def keep_tree(self, revision: str, sources: Mapping[str, str]) -> None:
         """A revision is a digest of the sources: a row that is there already says the same."""
-        try:
-            async with self._connection.begin_nested():
-                await self._connection.execute(insert(trees), {"revision": revision, "sources": dict(sources)})
-        except IntegrityError:
-            return
+        row = self._insert(trees).values(revision=revision, sources=dict(sources))
+        await self._connection.execute(row.on_conflict_do_nothing())
 
     async def tree(self, revision: str) -> Mapping[str, str] | None:
         row = await self._first(select(trees.c.sources).where(trees.c.revision == revision))

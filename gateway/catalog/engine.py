@@ -1,31 +1,33 @@
-"""Transactions, and the mapping of a database's failures to refusals."""
+"""Transactions, over two engines of one database."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.catalog import migrations, sqlite
+from gateway.catalog import migrations, postgresql, sqlite
 from gateway.catalog.approvals import Approvals
 from gateway.catalog.blobs import Blobs
 from gateway.catalog.decisions import Decisions
+from gateway.catalog.failures import said_as_refusals
 from gateway.catalog.images import Images
-from gateway.catalog.imports import Imports
 from gateway.catalog.members import Members
+from gateway.catalog.processes import Processes
+from gateway.catalog.queue import Queue
 from gateway.catalog.receipts import Receipts
 from gateway.catalog.stops import Stops
 from gateway.catalog.trust import Trust
-from gateway.model.errors import BadRequest, Unavailable
+from gateway.catalog.uploads import Uploads
+from gateway.model.errors import BadRequest
 from gateway.ports import Transaction
 
 
-class SqlTransaction(Approvals, Images, Members, Blobs, Imports, Decisions, Receipts, Stops, Trust):
+class SqlTransaction(Approvals, Images, Members, Blobs, Queue, Decisions, Receipts, Stops, Trust, Processes, Uploads):
     """All records of one database transaction: `gateway.ports.Transaction`."""
 
 
@@ -35,30 +37,48 @@ class SqlCatalog:
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
         self._writer = writer
         self._reader = reader
+        self._ended = 0
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
-        with _said_as_refusals():
-            async with self._writer.begin() as connection:
-                yield SqlTransaction(connection)
+        try:
+            with said_as_refusals():
+                async with self._writer.begin() as connection:
+                    yield SqlTransaction(connection, shared=connection.dialect.name != "sqlite")
+        finally:
+            self._ended += 1
+
+    @property
+    def written(self) -> int | None:
+        return self._ended if self._writer.dialect.name == "sqlite" else None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        with _said_as_refusals():
+        with said_as_refusals():
             async with self._reader.connect() as connection:
                 yield SqlTransaction(connection)
 
 
 @asynccontextmanager
-async def open_catalog(place: str | Path) -> AsyncIterator[SqlCatalog]:
+async def open_catalog(
+    place: str | Path, *, pool_size: int = postgresql.POOL_SIZE, password_file: Path | None = None
+) -> AsyncIterator[SqlCatalog]:
     """Open the records at a path or an SQLAlchemy URL and bring the schema up to date.
 
-    Raises Unavailable when the database cannot be had, BadRequest for a database nobody taught us yet.
+    `pool_size` connections read and as many write, `password_file` holds the password of a URL that has none: both are
+    PostgreSQL's. Raises Unavailable when the database cannot be had, BadRequest for a database nobody taught us yet.
     """
-    path = _sqlite_path(place)
-    writer, reader = sqlite.writer(path), sqlite.reader(path)
+    url = _url(place)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database))
+        writer, reader = sqlite.writer(path), sqlite.reader(path)
+    else:
+        writer, reader = (
+            engine(url, size=pool_size, password_file=password_file)
+            for engine in (postgresql.writer, postgresql.reader)
+        )
     try:
-        with _said_as_refusals():
+        with said_as_refusals():
             await migrations.upgrade(writer)
         yield SqlCatalog(writer, reader)
     finally:
@@ -66,44 +86,22 @@ async def open_catalog(place: str | Path) -> AsyncIterator[SqlCatalog]:
         await writer.dispose()
 
 
-def _sqlite_path(place: str | Path) -> Path:
+def _url(place: str | Path) -> URL:
     if isinstance(place, Path) or "://" not in place:
-        return Path(place)
-    url = make_url(place)
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise BadRequest(
-            f"The catalog cannot be kept in '{url.render_as_string()}'",
-            remedy="Name a file: a path, or sqlite:///path.",
-            code="catalog-unknown",
-        )
-    return Path(url.database)
-
-
-@contextmanager
-def _said_as_refusals() -> Iterator[None]:
-    """What a database may do to anybody at any time is Unavailable; a wrong statement stays the bug it is."""
+        return URL.create("sqlite", database=str(place))
     try:
-        yield
-    except NoConnection as error:
-        raise _busy() from error
-    except (OperationalError, InternalError) as error:
-        raise _unavailable(error) from error
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        raise _unavailable(error) from error
+        url = make_url(place)
+    except ArgumentError:
+        raise _unknown("this URL") from None
+    kind = url.get_backend_name()
+    if kind == "postgresql" or (kind == "sqlite" and url.database and url.database != ":memory:"):
+        return url
+    raise _unknown(f"'{url.render_as_string()}'")
 
 
-def _unavailable(error: DatabaseError) -> Unavailable:
-    reason = str(error.orig)
-    if "locked" in reason or "busy" in reason:
-        return _busy()
-    if "full" in reason:
-        return Unavailable("The catalog's disk is full", remedy="Free space, then try again.", code="catalog-full")
-    return Unavailable(
-        f"The catalog cannot be used: {reason}", remedy="See the service's log, then try again.", code="catalog-broken"
+def _unknown(place: str) -> BadRequest:
+    return BadRequest(
+        f"The catalog cannot be kept in {place}",
+        remedy="Name a file (a path, or sqlite:///path) or a database (postgresql://user@host/database).",
+        code="catalog-unknown",
     )
-
-
-def _busy() -> Unavailable:
-    return Unavailable("The catalog is busy", remedy="Try again in a few seconds.", code="catalog-busy")

@@ -12,7 +12,7 @@ from gateway.catalog import keyset, query, seldom
 from gateway.catalog.tables import blobs, image_properties, image_tags, images, imports, locations
 from gateway.catalog.usage import Charges
 from gateway.model.errors import BadRequest, Conflict, NotFound
-from gateway.model.image import MOVES, BlobState, Image, Move, Status, target
+from gateway.model.image import BUSY, MOVES, BlobState, Image, Move, Status, target
 from gateway.model.imports import ImportStatus
 from gateway.ports import ImageQuery
 
@@ -68,6 +68,7 @@ def _missing(image_id: str) -> NotFound:
 
 class Images(Charges):
     async def image(self, image_id: str) -> Image | None:
+        await self._hold(image_id)
         row = await self._first(_ONE_IMAGE, {"image_id": image_id})
         return _image(row) if row else None
 
@@ -92,6 +93,7 @@ class Images(Charges):
         await self._add_labels(image.id, image.tags, image.properties)
 
     async def change_image(self, image_id: str, values: Mapping[str, Any], *, now: datetime) -> Image:
+        await self._hold(image_id)
         if "owner" in values:
             await self._hand_over(image_id, values["owner"])
         statement = update(images).where(images.c.id == image_id, _ALIVE)
@@ -102,6 +104,7 @@ class Images(Charges):
     async def move_image(
         self, image_id: str, move: Move, *, now: datetime, values: Mapping[str, Any] | None = None
     ) -> Image:
+        await self._hold(image_id)
         sources, after = MOVES[move]
         movable = images.c.status.in_([status.value for status in sources])
         statement = update(images).where(images.c.id == image_id, movable, _ALIVE).values(status=after.value)
@@ -127,6 +130,10 @@ class Images(Charges):
             statement = statement.where(keyset.after(_BY_CHANGE, (after.updated_at, after.id)))
         rows = await self._all(statement.order_by(*keyset.ordered(_BY_CHANGE)).limit(limit))
         return [_image(row) for row in rows]
+
+    async def busy_images(self) -> Sequence[Image]:
+        busy = images.c.status.in_([status.value for status in sorted(BUSY)])
+        return [_image(row) for row in await self._all(_IMAGES.where(_ALIVE, busy))]
 
     async def _update(self, image_id: str, statement: Update, values: Mapping[str, Any], now: datetime) -> bool:
         columns = _columns(values)

@@ -51,6 +51,7 @@ def _by_move(import_id: str, move: ImportMove) -> Update:
 class Imports(Rows):
     async def add_import(self, work: Import) -> None:
         """Raises Conflict for a second open import of the same image, whatever its method."""
+        await self._hold(work.image_id)
         values = {column.name: getattr(work, column.name) for column in imports.c}
         values |= {"status": work.status.value, "type": work.type.value}
         values |= {name: list(getattr(work, name)) for name in _TUPLES}
@@ -63,10 +64,12 @@ class Imports(Rows):
         await self._add(imports, values, refusal)
 
     async def import_(self, import_id: str) -> Import | None:
+        await self._hold_of_import(import_id)
         row = await self._first(_IMPORTS.where(imports.c.id == import_id))
         return _import(row) if row else None
 
     async def imports(self, image_id: str) -> Sequence[Import]:
+        await self._hold(image_id)
         newest_first = (imports.c.created_at.desc(), imports.c.id.desc())
         return await self._imports(_IMPORTS.where(imports.c.image_id == image_id).order_by(*newest_first))
 
@@ -86,8 +89,11 @@ class Imports(Rows):
         rows = await self._all(_OPEN_COUNTS)
         return {**dict.fromkeys(_OPEN, 0), **{row.status: row.number for row in rows}}
 
-    async def begin_attempt(self, import_id: str, *, now: datetime) -> Import:
-        statement = _by_move(import_id, ImportMove.START).values(attempt=imports.c.attempt + 1, updated_at=now)
+    async def begin_attempt(self, import_id: str, *, runner: str | None = None, now: datetime) -> Import:
+        statement = _by_move(import_id, ImportMove.START)
+        statement = statement.values(attempt=imports.c.attempt + 1, begun_at=now, updated_at=now)
+        if runner is not None:
+            statement = statement.where(imports.c.runner == runner)
         return await self._swap(import_id, ImportMove.START, statement)
 
     async def move_import(
@@ -105,6 +111,7 @@ class Imports(Rows):
         return await self._swap(import_id, move, statement)
 
     async def progress(self, import_id: str, attempt: int, values: Mapping[str, Any]) -> bool:
+        await self._hold_of_import(import_id)
         current = (
             imports.c.id == import_id,
             imports.c.attempt == attempt,
@@ -120,6 +127,7 @@ class Imports(Rows):
 
     async def _swap(self, import_id: str, move: ImportMove, statement: Update) -> Import:
         """Compare-and-swap: nothing has changed when it raises."""
+        await self._hold_of_import(import_id)
         moved = await self._change(statement)
         work = await self.import_(import_id)
         if work is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import Row, and_, insert, select, text, update
 
 from gateway.catalog.rows import Rows
 from gateway.catalog.tables import stops
@@ -14,6 +14,8 @@ from gateway.model.errors import NotFound
 from gateway.model.stop import Stop, StopKind
 
 _OLDEST_FIRST = (stops.c.added_at, stops.c.id)
+_ALONE = text("LOCK TABLE policy_stops IN SHARE ROW EXCLUSIVE MODE")
+"""Whoever looks at the stops in order to add one is the only one."""
 _IN_FORCE = stops.c.lifted_at.is_(None)
 
 
@@ -29,6 +31,8 @@ class Stops(Rows):
         await self._connection.execute(insert(stops), values | {"kind": stop.kind.value})
 
     async def stops(self, *, lifted: bool = False) -> Sequence[Stop]:
+        if self._shared:
+            await self._connection.execute(_ALONE)
         found = select(stops).order_by(*_OLDEST_FIRST)
         return [_stop(row) for row in await self._all(found if lifted else found.where(_IN_FORCE))]
 

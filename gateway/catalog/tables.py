@@ -48,7 +48,9 @@ class Moment(TypeDecorator[datetime]):
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 metadata = MetaData(
@@ -224,11 +226,44 @@ imports = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("request_id", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("runner", String),
+    Column("parked", Boolean, nullable=False),
+    Column("begun_at", Moment),
     Index(None, "image_id", "created_at"),
     Index(None, "created_at", "id"),
     # The database itself keeps an image from having two imports at once.
     Index("imports_open", "image_id", unique=True, sqlite_where=_OPEN_IMPORT, postgresql_where=_OPEN_IMPORT),
+    Index("imports_queue", "project", "created_at", "id", sqlite_where=_OPEN_IMPORT, postgresql_where=_OPEN_IMPORT),
     Index(None, "status"),
+)
+
+project_turns = Table(
+    "project_turns",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("given", BigInteger, nullable=False, index=True),
+    Column("served", BigInteger, nullable=False),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("lease", Integer),
+    Column("revision", String, nullable=False),
+    Column("draining", Boolean, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("beat_at", Moment, nullable=False),
+)
+
+shared_keys = Table(
+    "shared_keys",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("fingerprint", String, nullable=False),
 )
 
 approvals = Table(

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Update, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Update, func, select, update
 
 from gateway.catalog.rows import Rows
 from gateway.catalog.tables import openings, project_history
@@ -34,11 +33,8 @@ class Trust(Rows):
 
     async def _begin_history(self, project: str) -> None:
         """A row of zeros; where another transaction has just made it, that one is as good."""
-        try:
-            async with self._connection.begin_nested():
-                await self._connection.execute(insert(project_history), {"project": project, **_NOTHING})
-        except IntegrityError:
-            return
+        row = self._insert(project_history).values(project=project, **_NOTHING)
+        await self._connection.execute(row.on_conflict_do_nothing())
 
     async def add_opening(self, opening: Opening) -> None:
         this = (openings.c.project == opening.project, openings.c.rule == opening.rule, _OPEN)

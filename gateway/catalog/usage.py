@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
 
 from gateway.catalog.rows import Rows
 from gateway.catalog.tables import blobs, images, imports, project_usage
@@ -24,7 +24,7 @@ _BUSY = images.c.status.in_([literal_column(f"'{status}'") for status in sorted(
 """Spelled out, not bound: only so does a database see that its index of busy images answers."""
 _ALIVE = images.c.deleted_at.is_(None)
 _OPEN = imports.c.status.in_((ImportStatus.PENDING.value, ImportStatus.PROCESSING.value))
-_UNFINISHED = blobs.c.state.in_((BlobState.WRITING.value, BlobState.STAGED.value))
+_UNFINISHED = blobs.c.state.in_((BlobState.WRITING.value, BlobState.PART.value, BlobState.STAGED.value))
 
 
 class Charges(Rows):
@@ -35,27 +35,30 @@ class Charges(Rows):
         return int(row[0] or 0) if row else 0
 
     async def charge(self, blob_id: str, size: int) -> None:
+        await self._hold_of_blob(blob_id)
         await self._charge(size, blobs.c.id == blob_id, blobs.c.state == BlobState.WRITING.value)
 
     async def _charge(self, size: int, *this: ColumnElement[bool]) -> None:
+        """Of a blob whose image is held."""
         found = await self._first(_CHARGED.where(*this))
         if found is not None and found.charged != size:
             await self._connection.execute(update(blobs).where(*this).values(charged=size))
             await self._add_size(found.owner, size - found.charged)
 
     async def _hand_over(self, image_id: str, project: str | None) -> None:
-        """What an image's blobs are charged with moves to the image's new owner."""
+        """What an image's blobs are charged with moves to the image's new owner. In one order, whoever gives."""
         charged = select(func.sum(blobs.c.charged)).where(blobs.c.image_id == image_id).scalar_subquery()
         found = await self._first(select(images.c.owner, charged.label("size")).where(images.c.id == image_id))
         if found is not None and found.size:
-            await self._add_size(found.owner, -found.size)
-            await self._add_size(project, found.size)
+            size = int(found.size)
+            for owner, more in sorted([(found.owner or NOBODY, -size), (project or NOBODY, size)]):
+                await self._add_size(owner, more)
 
     async def _add_size(self, project: str | None, more: int) -> None:
-        project = project or NOBODY
-        row = update(project_usage).where(project_usage.c.project == project)
-        if not await self._change(row.values(size=project_usage.c.size + more)):
-            await self._connection.execute(insert(project_usage), {"project": project, "size": more})
+        """Holds the project's row until the end of the transaction, also where `more` is 0."""
+        row = self._insert(project_usage).values(project=project or NOBODY, size=more)
+        more_of_it = {"size": project_usage.c.size + more}
+        await self._connection.execute(row.on_conflict_do_update(index_elements=["project"], set_=more_of_it))
 
 
 _CHARGED = select(blobs.c.charged, images.c.owner).join(images, images.c.id == blobs.c.image_id)

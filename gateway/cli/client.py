@@ -25,6 +25,7 @@ _KINDS: Mapping[int, type[Refusal]] = {
 }
 """Refusals somebody here looks for. The last three come from a service, or a proxy before it, that is away."""
 
+_TUS = {"Tus-Resumable": "1.0.0"}
 _BREAK_GLASS = "/v2/info/import/break-glass"
 _APPROVALS = "/v2/info/import/approvals"
 _LOGIN = "Say who you are: --user and --password, or --cloud."
@@ -91,6 +92,32 @@ class ImagesClient:
             "X-OpenStack-Image-Size": str(size),
         }
         self._call("PUT", f"/v2/images/{image_id}/stage", content=blocks, headers=headers)
+
+    def begin_upload(self, image_id: str, size: int) -> str:
+        """POST /v2/images/{id}/stage by tus: the path of a resumable upload of so many bytes."""
+        headers = {**_TUS, "Upload-Length": str(size)}
+        return str(self._call("POST", f"/v2/images/{image_id}/stage", headers=headers).headers["location"])
+
+    def upload_offset(self, upload: str) -> int:
+        """HEAD of an upload: how much of it is there. Raises what it was refused with."""
+        try:
+            return int(self._call("HEAD", upload, headers=_TUS).headers["upload-offset"])
+        except Unavailable:
+            raise
+        except Refusal:
+            # An answer to HEAD has no words; asked so, the upload repeats those it was refused with.
+            self.append(upload, (), 0, 0)
+            raise
+
+    def append(self, upload: str, blocks: Iterable[bytes], offset: int, size: int) -> None:
+        """PATCH of an upload with its rest: the bytes from `offset` to `size`."""
+        headers = {
+            **_TUS,
+            "Content-Type": "application/offset+octet-stream",
+            "Content-Length": str(size - offset),
+            "Upload-Offset": str(offset),
+        }
+        self._call("PATCH", upload, content=blocks, headers=headers)
 
     def start_import(self, image_id: str, method: Mapping[str, str]) -> None:
         self._call("POST", f"/v2/images/{image_id}/import", json={"method": method})

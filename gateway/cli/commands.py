@@ -12,6 +12,7 @@ from gateway.cli.policy import app as policy
 from gateway.cli.receipts import receipt_key, verify_receipt
 from gateway.cli.serving import serve
 from gateway.cli.stopping import app as stop
+from gateway.cli.verifying import verify
 
 app = typer.Typer(
     help="Policy-driven image import for clouds, speaking the OpenStack Images API v2.",
@@ -25,6 +26,7 @@ app.command()(methods)
 app.command("import")(import_image)
 app.command()(receipt_key)
 app.command()(verify_receipt)
+app.command()(verify)
 app.add_typer(policy, name="policy", help="Check, test and explain policy trees.")
 app.add_typer(approvals, name="approvals", help="Imports that wait for a person: list, approve, refuse.")
 app.add_typer(break_glass, name="break-glass", help="Open in an emergency what a policy keeps closed, for a time.")

@@ -24,6 +24,13 @@ VisibilityOption = Annotated[
 MethodOption = Annotated[
     str | None, typer.Option("--method", help="Import method.", show_default="glance-direct, or web-download for a URL")
 ]
+CredentialOption = Annotated[
+    str | None, typer.Option("--credential", metavar="NAME", help="One of the service's, to show to the source.")
+]
+MoreOption = Annotated[
+    list[str] | None,
+    typer.Option("--method-option", metavar="KEY=VALUE", help="Such as source=NAME or title=FILE; repeatable."),
+]
 KeepOption = Annotated[bool, typer.Option("--keep", help="Keep the image record if the import fails or is stopped.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the image's id and nothing else.")]
 
@@ -36,6 +43,8 @@ def import_image(
     property: PropertyOption = None,  # noqa: A002 - the option's name
     visibility: VisibilityOption = None,
     method: MethodOption = None,
+    credential: CredentialOption = None,
+    method_option: MoreOption = None,
     keep: KeepOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -44,18 +53,22 @@ def import_image(
     user: UserOption = None,
     password: PasswordOption = None,
 ) -> None:
-    """Import an image from a FILE of this machine or from a URL.
+    """Import an image from a FILE of this machine or from a URL: http(s), s3://BUCKET/KEY or oci://REGISTRY/NAME:TAG.
 
     Asks first whether the service would take it, then creates the record, brings the bytes, and follows the import
     until the image is active. A file's hash is compared with the service's. If the import fails or is stopped
     (Ctrl-C), the record is deleted again unless --keep is given.
+
+    A file goes on after a broken connection or a restart of the service by itself. If this command is killed, or the
+    service stays away, the same command goes on with what has been sent.
 
     Exit code: 0 the image is active, 1 refused or failed, 2 used wrongly, 130 stopped.
     """
     from gateway.cli.running import Run, Wish
     from gateway.cli.sources import source_of
 
-    wanted = source_of(source)
+    named = {"credential": credential} if credential else {}
+    wanted = source_of(source, {**dict(pair(text) for text in method_option or ()), **named})
     wish = Wish(
         source=wanted,
         method=wanted.request(method or wanted.method),

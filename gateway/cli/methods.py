@@ -33,7 +33,7 @@ PropertyOption = Annotated[
 StoreOption = Annotated[list[str] | None, typer.Option("--store", help="A store to import into; repeatable.")]
 SizeOption = Annotated[int | None, typer.Option("--size", help="Bytes of an image that is not here.", min=0)]
 
-_SOURCE_KEYS = ("hosts", "schemes", "ports", "regions")
+_SOURCE_KEYS = ("hosts", "schemes", "ports", "regions", "credentials")
 
 
 def methods(

@@ -13,7 +13,7 @@ from gateway.model.decision import Within
 from gateway.model.errors import PolicyRefused
 from gateway.policy.expression import Truth
 from gateway.policy.facts import FactValue
-from gateway.policy.within import keeps, limits
+from gateway.policy.within import granting, weighed
 from gateway.policy.wording import said_fact, said_within
 
 _SEE = "`import-gateway methods` shows what this project may import."
@@ -61,7 +61,7 @@ def check_offer(offers: Offers, method: str, facts: Mapping[str, FactValue]) -> 
 
 
 def _missed(within: Within, method: str, facts: Mapping[str, FactValue]) -> list[str]:
-    return [key for key, limit in limits(within, method) if keeps(key, limit, facts) is Truth.NO]
+    return [key for key, _, kept in weighed(within, method, facts) if kept is Truth.NO]
 
 
 def _withheld(offers: Offers, method: str) -> PolicyRefused:
@@ -77,7 +77,7 @@ def _withheld(offers: Offers, method: str) -> PolicyRefused:
 def _within(alternative: Mapping[str, Any]) -> Within:
     known = {key: value for key, value in alternative.items() if key in _KEYS}
     values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in known.items()}
-    return Within(**values)
+    return granting(Within(**values))
 
 
 def _value(discovery: Mapping[str, Any], key: str) -> Any:

@@ -46,6 +46,7 @@ def explain(
     project_tag: TagOption = None,
     role: RoleOption = None,
     url: Annotated[str | None, typer.Option(help="Where the image would come from.")] = None,
+    credential: Annotated[str | None, typer.Option(help="The operator's credential it asks for, by name.")] = None,
     disk_format: Annotated[str | None, typer.Option(help="What the record says.")] = None,
     container_format: Annotated[str | None, typer.Option(help="What the record says.")] = None,
     visibility: Annotated[str | None, typer.Option(help="What the record says.")] = None,
@@ -74,6 +75,7 @@ def explain(
         _print_decided(decision, folder, log, config, data, rule, engine, json=json)
         return
     said: Mapping[str, FactValue | None] = {
+        "request.credential": credential,
         "request.disk_format": disk_format,
         "request.container_format": container_format,
         "request.visibility": visibility,

@@ -14,9 +14,9 @@ from gateway.policy.wording import said_size
 
 
 class Advance(Protocol):
-    """Called with the bytes done so far, and the total where it has become known."""
+    """Called with the bytes done so far, the total where it has become known, and what goes on if it has changed."""
 
-    def __call__(self, done: int, known: int | None = None) -> None: ...
+    def __call__(self, done: int, known: int | None = None, now: str | None = None) -> None: ...
 
 
 class RateColumn(ProgressColumn):
@@ -41,7 +41,7 @@ def bar(what: str, total: int | None, *, quiet: bool) -> Iterator[Advance]:
     with Progress(*columns, console=err(), disable=quiet) as progress:
         task = progress.add_task(what, total=total)
 
-        def advance(done: int, known: int | None = None) -> None:
-            progress.update(task, completed=done, total=known if known is not None else total)
+        def advance(done: int, known: int | None = None, now: str | None = None) -> None:
+            progress.update(task, completed=done, total=known if known is not None else total, description=now or what)
 
         yield advance

@@ -28,7 +28,10 @@ async def opened(settings: Settings) -> AsyncIterator[Catalog]:
     from gateway.catalog import open_catalog
 
     _check_there(settings.catalog_url)
-    async with open_catalog(settings.catalog_url) as catalog:
+    where = settings.catalog
+    async with open_catalog(
+        settings.catalog_url, pool_size=where.pool_size, password_file=where.password_file
+    ) as catalog:
         yield catalog
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,11 +14,13 @@ from gateway.cli.client import ImagesClient
 from gateway.cli.comparing import Comparison, compare
 from gateway.cli.offer import Offers, check_offer
 from gateway.cli.progress import Advance, bar
+from gateway.cli.remembered import Memory, memory
 from gateway.cli.report import said_image, stage_table
-from gateway.cli.sources import HashedBlocks, LocalFile, RemoteImage
+from gateway.cli.resuming import PROTOCOL, ResumedBlocks, Sender, gone_on_with
+from gateway.cli.sources import HashedBlocks, KeptImage, LocalFile, RemoteImage
 from gateway.cli.speech import err, out, print_json, remark
 from gateway.cli.watching import Sight, watch
-from gateway.model.errors import NotFound, Refusal
+from gateway.model.errors import NotFound, Refusal, Unavailable
 from gateway.policy.facts import FactValue
 
 HASH = "sha512"
@@ -28,7 +31,7 @@ HASH = "sha512"
 class Wish:
     """What the user asked for. `method` is the `method` object of the import request."""
 
-    source: LocalFile | RemoteImage
+    source: LocalFile | RemoteImage | KeptImage
     method: Mapping[str, str]
     name: str
     disk_format: str
@@ -56,45 +59,69 @@ class Run:
         self._quiet = quiet
         self._json = json
         self._sight = Sight({})
+        self._resumable = False
+        self._memory: Memory | None = None
 
     def go(self) -> None:
         """Raises the Refusal it failed with, or typer.Exit where the user stopped it."""
         try:
             self._check()
-            image_id = str(self._client.create(self._wish.record())["id"])
-            with Undo(self._client, image_id, keep=self._keep):
-                comparison = self._bring(image_id)
+            comparison = self._import()
         except Refusal as refusal:
             self._say_failure(refusal)
             raise
         self._say_success(comparison)
 
     def _check(self) -> None:
-        offers = Offers.of(self._client.discovery())
+        document = self._client.discovery()
+        offers = Offers.of(document)
+        self._resumable = PROTOCOL in document.get("resumable-upload", {}).get("value", ())
         check_offer(offers, self._wish.method["name"], self._wish.facts())
         for warning in offers.terms(self._wish.method["name"]).get("warnings", ()):
             remark(f"Warning: {warning}", style="yellow")
 
-    def _bring(self, image_id: str) -> Comparison | None:
-        """Bytes in, import started and followed. None where there is no file to compare with."""
+    def _import(self) -> Comparison | None:
+        """Into a new record, or into that of an upload which an earlier command has begun."""
         source = self._wish.source
-        blocks = self._stage(image_id, source) if isinstance(source, LocalFile) else None
+        if not (self._resumable and isinstance(source, LocalFile)):
+            with Undo(self._client, self._create(), keep=self._keep) as undo:
+                return self._bring(undo)
+        with memory(self._client.endpoint, source, self._wish.record()) as self._memory:
+            image_id = gone_on_with(self._client, self._memory) or self._create()
+            with Undo(self._client, image_id, keep=self._keep, memory=self._memory) as undo:
+                return self._bring(undo)
+
+    def _create(self) -> str:
+        return str(self._client.create(self._wish.record())["id"])
+
+    def _bring(self, undo: Undo) -> Comparison | None:
+        """Bytes in, import started and followed. None where there is no file to compare with."""
+        source, image_id = self._wish.source, undo.image_id
+        blocks = self._stage(undo, source) if isinstance(source, LocalFile) else None
         self._client.start_import(image_id, self._wish.method)
         with bar("importing", None, quiet=self._quiet) as advance:
             self._sight = watch(self._client, image_id, partial(self._see, advance))
         return compare(blocks, self._sight) if blocks else None
 
-    def _stage(self, image_id: str, source: LocalFile) -> HashedBlocks:
+    def _stage(self, undo: Undo, source: LocalFile) -> HashedBlocks:
         with bar("uploading", source.size, quiet=self._quiet) as advance:
-            blocks = HashedBlocks(source, HASH, advance)
-            self._client.stage(image_id, blocks, source.size)
-        return blocks
+            if self._memory is None:
+                blocks = HashedBlocks(source, HASH, advance)
+                self._client.stage(undo.image_id, blocks, source.size)
+                return blocks
+            resumed = ResumedBlocks(source, HASH, advance)
+            with undo.kept_while_away():
+                Sender(self._client, self._memory, resumed).send(undo.image_id)
+        self._memory.forget()
+        return resumed
 
     def _see(self, advance: Advance, sight: Sight) -> None:
         self._sight = sight
         if sight.active:
             size = int(sight.image.get("size") or 0)
             advance(size, size)
+        elif sight.place:
+            advance(sight.done, sight.total, f"{sight.place}. in line")
         elif sight.total or sight.done:
             advance(sight.done, sight.total)
 
@@ -120,31 +147,50 @@ class Run:
 
 
 class Undo:
-    """Deletes the image it guards if the block fails; an interrupt becomes exit code 130."""
+    """Deletes the image it guards if the block fails; an interrupt becomes exit code 130.
 
-    def __init__(self, client: ImagesClient, image_id: str, *, keep: bool) -> None:
+    One that is kept, and what has come of it, can be gone on with where there is a `memory`.
+    """
+
+    def __init__(self, client: ImagesClient, image_id: str, *, keep: bool, memory: Memory | None = None) -> None:
         self._client = client
-        self._image_id = image_id
+        self.image_id = image_id
         self._keep = keep
+        self._memory = memory
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> Undo:
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if error is None:
             return
+        if self._memory is not None and isinstance(error, Refusal) and not isinstance(error, Unavailable):
+            self._memory.forget()  # what was refused is not gone on with
         if self._keep:
-            remark(f"Image {self._image_id} is kept.")
+            on = "; the same command goes on with it" if self._memory is not None and self._memory.kept else ""
+            remark(f"Image {self.image_id} is kept{on}.")
         else:
             self._delete()
         if isinstance(error, KeyboardInterrupt):
             remark("Stopped.", style="bold")
             raise typer.Exit(130) from None
 
-    def _delete(self) -> None:
+    @contextmanager
+    def kept_while_away(self) -> Iterator[None]:
+        """A service that is away refuses nothing: what it has is kept."""
         try:
-            self._client.delete(self._image_id)
-            remark(f"Image {self._image_id} was deleted again.")
+            yield
+        except Unavailable:
+            self._keep = True
+            raise
+
+    def _delete(self) -> None:
+        if self._memory is not None:
+            self._memory.forget()
+        try:
+            self._client.delete(self.image_id)
+            remark(f"Image {self.image_id} was deleted again.")
         except NotFound:
             pass
         except Refusal as refusal:
-            remark(f"Image {self._image_id} could not be deleted: {refusal.message}", style="yellow")
+            remark(f"Image {self.image_id} could not be deleted: {refusal.message}", style="yellow")

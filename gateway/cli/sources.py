@@ -37,10 +37,18 @@ class ImageSource(Protocol):
         ...
 
 
-def source_of(text: str) -> LocalFile | RemoteImage:
-    """Raises typer.BadParameter for what is neither a readable file nor an http(s) URL."""
+_KEPT_ELSEWHERE = {"s3": "s3-download", "oci": "oci-download"}
+
+
+def source_of(text: str, options: Mapping[str, str] | None = None) -> LocalFile | RemoteImage | KeptImage:
+    """`options` are further keys of the `method` object. Raises typer.BadParameter for what is neither a readable file
+    nor a URL that some method knows.
+    """
     if "://" in text:
-        return RemoteImage(text)
+        kept = text.partition("://")[0].lower() in _KEPT_ELSEWHERE
+        return KeptImage(text, options or {}) if kept else RemoteImage(text, options or {})
+    if options:
+        raise typer.BadParameter("a file of this machine has no options", param_hint="--credential, --method-option")
     path = Path(text)
     if not path.is_file():
         raise typer.BadParameter(f"{text} is no file" if path.exists() else f"there is no file {text}")
@@ -70,8 +78,9 @@ class LocalFile:
 class RemoteImage:
     method = "web-download"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: Mapping[str, str]) -> None:
         self.url = url
+        self._options = options
         self._parts = _split(url)
         self.name = PurePosixPath(self._parts.path).name or self._parts.hostname or url
 
@@ -87,10 +96,36 @@ class RemoteImage:
             "request.scheme": scheme,
             "request.host": (self._parts.hostname or "").rstrip("."),
             "request.port": self._parts.port or _DEFAULT_PORTS[scheme],
+            "request.credential": self._options.get("credential", ""),
         }
 
     def request(self, method: str) -> Mapping[str, str]:
-        return {"name": method, "uri": self.url}
+        return {"name": method, "uri": self.url, **self._options}
+
+
+class KeptImage:
+    """An object of a bucket (`s3://BUCKET/KEY`), or an artifact of a registry (`oci://REGISTRY/REPOSITORY:TAG`)."""
+
+    def __init__(self, uri: str, options: Mapping[str, str]) -> None:
+        scheme, _, path = uri.partition("://")
+        self.url = uri
+        self.method = _KEPT_ELSEWHERE[scheme.lower()]
+        self.name = options.get("title") or PurePosixPath(path.partition("@")[0]).name or uri
+        self._options = options
+
+    def disk_format(self) -> str:
+        found = format_of_name(self.name)
+        if found is None:
+            raise typer.BadParameter(f"{self.url} does not tell the disk format: say --disk-format qcow2 (or raw...)")
+        return found
+
+    def facts(self) -> Mapping[str, FactValue]:
+        return {"request.credential": self._options.get("credential", "")}
+
+    def request(self, method: str) -> Mapping[str, str]:
+        if method != self.method:
+            raise typer.BadParameter(f"{self.url} is brought by {self.method}", param_hint="--method")
+        return {"name": method, "uri": self.url, **self._options}
 
 
 def _split(url: str) -> SplitResult:

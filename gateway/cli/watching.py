@@ -36,6 +36,12 @@ class Sight:
         return total if isinstance(total, int) else None
 
     @property
+    def place(self) -> int | None:
+        """In the queue; None once it runs."""
+        place = self.task.get("queue_position")
+        return place if isinstance(place, int) else None
+
+    @property
     def stages(self) -> list[Mapping[str, Any]]:
         return list(self.task.get("stages") or ())
 

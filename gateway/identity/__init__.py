@@ -12,7 +12,7 @@ from gateway.identity.none import Everyone
 from gateway.model.errors import BadRequest
 from gateway.ports import Identity
 
-__all__ = ["IDENTITIES", "Account", "BasicIdentity", "Everyone", "KeystoneIdentity"]
+__all__ = ["IDENTITIES", "Account", "BasicIdentity", "Everyone", "KeystoneIdentity", "account"]
 
 
 def _basic(settings: Any) -> Identity:
@@ -21,14 +21,15 @@ def _basic(settings: Any) -> Identity:
     return BasicIdentity(settings.htpasswd, settings.users)
 
 
-def _keystone(settings: Any) -> Identity:
+def account(settings: Any) -> Account:
+    """The gateway's own user in Keystone, by the `identity` settings. Raises BadRequest where there is none."""
     said = settings.keystone
     if None in (said.auth_url, said.username, said.password):
         raise BadRequest(
             "identity.type 'keystone' needs a user of its own",
             remedy="Set auth_url, username and password under identity.keystone.",
         )
-    account = Account(
+    return Account(
         url=said.auth_url.rstrip("/").removesuffix("/v3") + "/v3",
         username=said.username,
         password=said.password,
@@ -38,8 +39,12 @@ def _keystone(settings: Any) -> Identity:
         timeout=said.timeout,
         ca_file=said.ca_file,
     )
+
+
+def _keystone(settings: Any) -> Identity:
+    said = settings.keystone
     return KeystoneIdentity(
-        account,
+        account(settings),
         public_url=said.public_url,
         service_roles=said.service_token_roles,
         roles_required=said.service_token_roles_required,

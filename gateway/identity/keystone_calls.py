@@ -87,6 +87,10 @@ class Keystone:
     async def aclose(self) -> None:
         await self._client.aclose()
 
+    async def own_token(self) -> str:
+        """The gateway's own token, to be shown to services that trust the same Keystone."""
+        return (await self._own_token()).id or ""
+
     async def token(self, token: str, *, allow_expired: bool) -> Token | None:
         """What a token says; None for one that is not valid. `allow_expired` asks for tokens that have run out too."""
         query = "?nocatalog&allow_expired=1" if allow_expired else "?nocatalog"

@@ -41,7 +41,8 @@ class NamespaceRows(Paged):
             raise _taken(values["namespace"]) from error
 
     async def drop_namespace(self, namespace_id: str) -> None:
-        """The namespace and all it defines."""
+        """The namespace and all it defines, also what is being defined at the same moment."""
+        await self._first(select(namespaces.c.id).where(namespaces.c.id == namespace_id).with_for_update())
         await self._change(delete(definitions).where(definitions.c.namespace_id == namespace_id))
         await self._change(delete(namespaces).where(namespaces.c.id == namespace_id))
 

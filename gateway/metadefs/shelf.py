@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.catalog.migrations import create
 from gateway.metadefs.definition_rows import DefinitionRows
 from gateway.metadefs.namespace_rows import NamespaceRows
 from gateway.metadefs.tables import metadata
@@ -42,5 +43,5 @@ async def writing(site: Site) -> AsyncIterator[Shelf]:
 async def create_tables(site: Site) -> None:
     """Create what is missing, in one transaction: of two processes that start together, one finds it done."""
     async with writing(site) as shelf:
-        await shelf.native().run_sync(metadata.create_all)
+        await shelf.native().run_sync(create, metadata)
         await shelf.add_resource_types(RESOURCE_TYPES, now=site.clock.now())

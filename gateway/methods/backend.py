@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpcore
 
 from gateway.methods import refusals
-from gateway.methods.address import Address, parsed, permitted
+from gateway.methods.address import Address, Network, parsed, permitted
+from gateway.methods.credentials import authorization
 from gateway.methods.location import Location
 from gateway.methods.pace import Pace
 from gateway.methods.resolver import Resolve
 from gateway.methods.rules import FetchRules
+from gateway.methods.sources import Tunnel
 from gateway.methods.stream import PacedStream
+from gateway.methods.tunnel import connect
 from gateway.model.errors import Refusal
 
 MAX_DIALS = 4
@@ -33,6 +36,8 @@ class PinnedBackend(httpcore.NetworkBackend):
         self._resolve = resolve
         self._location = location
         self._pace = pace
+        self._source = rules.source(location.host)
+        self._tunnel = self._source.tunnel
 
     def connect_tcp(
         self,
@@ -48,7 +53,7 @@ class PinnedBackend(httpcore.NetworkBackend):
         try:
             if (host, port) != (self._location.host, self._location.port):
                 raise OSError("the client above reads the URL in another way")
-            connection = self._dial(self._addresses())
+            connection = self._dial(self._addresses()) if self._tunnel is None else self._through(self._tunnel)
         except OSError:
             self._rules.lines.wait(max(0.0, started + self._rules.deadlines.reach - time.monotonic()))
             self._rules.lines.check()
@@ -76,7 +81,36 @@ class PinnedBackend(httpcore.NetworkBackend):
 
     def _may_contact(self, address: Address) -> bool:
         trusted = (self._location.host, self._location.port) in self._rules.trusted
-        return trusted or contactable(self._rules, address, self._location.port)
+        return trusted or contactable(self._rules, address, self._location.port, self._source.allowed_networks)
+
+    def _through(self, tunnel: Tunnel) -> socket.socket:
+        """The same by way of the operator's proxy, wherever that is. A literal address is checked in any case."""
+        resolved = tunnel.resolves and parsed(self._location.host) is None
+        names = [self._location.host] if resolved else [str(address) for address in self._addresses()]
+        until = time.monotonic() + self._rules.deadlines.connect
+        fields = self._shown_to(tunnel)
+        for position, name in enumerate(names):
+            share = max((until - time.monotonic()) / (len(names) - position), 0.001)
+            connection = self._reached(tunnel, share)
+            try:
+                connect(connection, name, self._location.port, fields, share)
+                return connection
+            except OSError:
+                connection.close()
+        raise OSError("the proxy does not lead there")
+
+    def _reached(self, tunnel: Tunnel, seconds: float) -> socket.socket:
+        found = [parsed(text) for text in self._resolve(tunnel.host, self._rules.deadlines.dns)]
+        address = next((one for one in found if one is not None), None)
+        if address is None:
+            raise OSError("the proxy has no address")
+        return _connected(address, tunnel.port, seconds)
+
+    def _shown_to(self, tunnel: Tunnel) -> dict[str, str]:
+        if not tunnel.authorization:
+            return {}
+        credential = self._rules.credentials[tunnel.authorization]
+        return {"Proxy-Authorization": authorization(tunnel.authorization, credential)["Authorization"]}
 
     def _dial(self, addresses: list[Address]) -> socket.socket:
         until = time.monotonic() + self._rules.deadlines.connect
@@ -89,10 +123,10 @@ class PinnedBackend(httpcore.NetworkBackend):
         raise OSError("no address answers")
 
 
-def contactable(rules: FetchRules, address: Address, port: int) -> bool:
-    """Whether the operator's rules let a fetch contact `address` at `port`."""
+def contactable(rules: FetchRules, address: Address, port: int, opened: Sequence[Network] = ()) -> bool:
+    """Whether the operator's rules let a fetch contact `address` at `port`; `opened` are ranges of its source alone."""
     own = any(port == taken and (where.is_unspecified or where == address) for where, taken in rules.own_addresses)
-    return not own and permitted(address, rules.allowed_networks)
+    return not own and permitted(address, (*rules.allowed_networks, *opened))
 
 
 def _connected(address: Address, port: int, timeout: float) -> socket.socket:

@@ -13,8 +13,9 @@ from typing import NoReturn
 from uuid import UUID
 
 from gateway.methods.description import described
+from gateway.methods.fetch import Fetch
 from gateway.methods.location import Location
-from gateway.methods.outbound import Fetch, Outbound
+from gateway.methods.outbound import Outbound
 from gateway.methods.rules import FetchRules
 from gateway.model.errors import BadRequest, SourceRefused
 from gateway.model.image import Move, Status

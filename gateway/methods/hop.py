@@ -59,36 +59,41 @@ class Hop:
             raise refusals.broken(self.location)
 
     @property
-    def _fields(self) -> Mapping[str, str]:
+    def status(self) -> int:
+        return self._response.status_code
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The header fields; names in any case."""
         return self._response.headers
 
     @property
     def redirect(self) -> str | None:
         """The Location header of a redirect (RFC 9110 15.4); None for a final answer."""
-        if self._response.status_code not in _REDIRECTS:
+        if self.status not in _REDIRECTS:
             return None
-        return self._fields.get("Location")
+        return self.fields.get("Location")
 
     @property
     def total(self) -> int | None:
         """Bytes of the body, None where it is chunked or ends with the connection (RFC 9112 6.3)."""
-        length = self._fields.get("Content-Length")
+        length = self.fields.get("Content-Length")
         return int(length) if length is not None and not self.chunked else None
 
     @property
     def chunked(self) -> bool:
-        return "Transfer-Encoding" in self._fields
+        return "Transfer-Encoding" in self.fields
 
     @property
     def ended(self) -> bool:
         """Whether the server has closed its side."""
         return self._pace.ended
 
-    def check_plain(self) -> None:
-        """Raises SourceRefused unless the answer is 200 with the file's own bytes."""
-        if self._response.status_code != httpx.codes.OK:
-            raise refusals.failed(self.location, self._response.status_code)
-        if "Content-Encoding" in self._fields:
+    def check_plain(self, status: int = httpx.codes.OK) -> None:
+        """Raises SourceRefused unless the answer has this status and the file's own bytes."""
+        if self.status != status:
+            raise refusals.failed(self.location, self.status, self.fields.get("WWW-Authenticate", ""))
+        if "Content-Encoding" in self.fields:
             raise refusals.refused(
                 self.location,
                 "it sends the file in a Content-Encoding although none was asked for.",

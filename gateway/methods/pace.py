@@ -15,26 +15,51 @@ BODY_READ = 1 << 20
 MAX_HEAD = 1 << 18
 
 
+class Rate:
+    """How fast the body of one fetch comes, over all its connections: a source that breaks them gains no time."""
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._waited = 0.0
+        self._received = 0
+
+    def count(self, received: int, waited: float, location: Location) -> None:
+        """Account for bytes, and for seconds spent waiting. Raises SourceRefused where a window had too few."""
+        self._waited += waited
+        self._received += received
+        if self._waited >= self._deadlines.rate_window:
+            self._judge(location)
+
+    def _judge(self, location: Location) -> None:
+        if self._received < self._deadlines.minimum_rate * self._waited:
+            raise refusals.slow(location, f"below {self._deadlines.minimum_rate} bytes a second")
+        self._waited, self._received = 0.0, 0
+
+
 class Pace:
     """One hop's patience. A read asks `patience` before it waits and tells `count` afterwards.
 
-    `until` is the end of the whole fetch on `clock` (seconds that only grow). `ended` says that the last read found
-    the source's side closed.
+    `until` is the end of the whole fetch on `clock` (seconds that only grow), `rate` that of the whole fetch. `ended`
+    says that the last read found the source's side closed.
     """
 
     def __init__(
-        self, deadlines: Deadlines, location: Location, until: float, clock: Callable[[], float] = time.monotonic
+        self,
+        deadlines: Deadlines,
+        location: Location,
+        until: float,
+        clock: Callable[[], float] = time.monotonic,
+        rate: Rate | None = None,
     ) -> None:
         self._deadlines = deadlines
         self._location = location
         self._until = until
         self._clock = clock
+        self._rate = rate or Rate(deadlines)
         self._head_until = until
         self._head_bytes = 0
         self._in_body = False
         self.ended = False
-        self._waited = 0.0
-        self._received = 0
 
     @property
     def read_size(self) -> int:
@@ -64,15 +89,7 @@ class Pace:
             if self._head_bytes > MAX_HEAD:
                 raise refusals.broken(self._location)
             return
-        self._waited += waited
-        self._received += received
-        if self._waited >= self._deadlines.rate_window:
-            self._judge_rate()
-
-    def _judge_rate(self) -> None:
-        if self._received < self._deadlines.minimum_rate * self._waited:
-            raise refusals.slow(self._location, f"below {self._deadlines.minimum_rate} bytes a second")
-        self._waited, self._received = 0.0, 0
+        self._rate.count(received, waited, self._location)
 
     def exhausted(self) -> SourceRefused:
         """The refusal for a read that waited as long as it may."""

@@ -20,7 +20,11 @@ def poster(rules: FetchRules, url: str, ca_file: Path | None = None) -> Post:
     """Raises BadRequest for a URL that cannot be read. The endpoint is trusted whatever its address."""
     location = parse(url)
     trusted = replace(
-        rules, trusted=((location.host, location.port),), ca_file=ca_file or rules.ca_file, max_redirects=0
+        rules,
+        trusted=((location.host, location.port),),
+        ca_file=ca_file or rules.ca_file,
+        max_redirects=0,
+        sources={},
     )
 
     def post(body: bytes, headers: Mapping[str, str], seconds: float) -> bytes:

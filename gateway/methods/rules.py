@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.methods.address import Address, Network
+from gateway.methods.credentials import Credential
 from gateway.methods.lines import Lines
 from gateway.methods.location import Location
+from gateway.methods.sources import ORDINARY, Buckets, SourceRules, patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class Deadlines:
     `dns` and `connect` are for one hop; `head` is for a whole response head, however it trickles; `idle` is the
     longest silence; the minimum rate is measured over every `rate_window` seconds spent waiting for the source (time
     the gateway itself takes to write is not the source's fault); `total` is for a whole fetch, redirects included.
+    `pause` is what passes before a broken fetch goes on, twice as long each time.
     """
 
     dns: float = 5.0
@@ -27,6 +30,7 @@ class Deadlines:
     minimum_rate: int = 16 << 10
     rate_window: float = 30.0
     total: float = 21600.0
+    pause: float = 1.0
 
     @property
     def reach(self) -> float:
@@ -42,8 +46,9 @@ class FetchRules:
     `own_addresses` are (address, port) pairs that are never contacted, opened or not: the gateway's own API, its
     database, identity service and stores. The unspecified address (0.0.0.0 or ::) closes that port everywhere.
     `ca_file` replaces the built-in certificate authorities. `regions` are the image services of other clouds, by
-    name; `trusted` are (host, port) pairs of the operator's own choosing, contacted whatever their address. `lines` are
-    the connections that are open under these rules.
+    name; `resumes` is how often a fetch may go on after its connection broke; `trusted` are (host, port) pairs of the
+    operator's own choosing, contacted whatever their address. `lines` are the connections that are open under these
+    rules. `sources` are by patterns of hosts, `buckets` and `credentials` by name.
     """
 
     allowed_networks: tuple[Network, ...] = ()
@@ -52,6 +57,14 @@ class FetchRules:
     deadlines: Deadlines = field(default_factory=Deadlines)
     ca_file: Path | None = None
     max_redirects: int = 5
+    resumes: int = 5
     regions: Mapping[str, Location] = field(default_factory=dict)
     trusted: tuple[tuple[str, int], ...] = ()
+    sources: Mapping[str, SourceRules] = field(default_factory=dict)
+    buckets: Mapping[str, Buckets] = field(default_factory=dict)
+    credentials: Mapping[str, Credential] = field(default_factory=dict, repr=False)
     lines: Lines = field(default_factory=Lines, compare=False, repr=False)
+
+    def source(self, host: str) -> SourceRules:
+        """What holds for one host beside all this, by the closest pattern."""
+        return next((self.sources[one] for one in patterns(host) if one in self.sources), ORDINARY)

@@ -66,7 +66,8 @@ class _Hashed:
 class Within(_Hashed):
     """One set of limits; None means unlimited. Sizes in bytes. All lists are sorted and lower case.
 
-    The last three bound what a project has in all, not one import: `Quota` is their form for a plan.
+    The last three bound what a project has in all, not one import: `Quota` is their form for a plan. `credentials` ()
+    says that an import may show none of the operator's: it is what a grant comes to that names none.
     """
 
     max_size: int | None = None
@@ -78,6 +79,7 @@ class Within(_Hashed):
     ports: tuple[int, ...] | None = None
     stores: tuple[str, ...] | None = None
     regions: tuple[str, ...] | None = None
+    credentials: tuple[str, ...] | None = None
     max_images: int | None = None
     max_total_size: int | None = None
     max_active_imports: int | None = None

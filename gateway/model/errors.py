@@ -73,9 +73,43 @@ class Conflict(Refusal):
     code = "conflict"
 
 
+class WrongOffset(Conflict):
+    """The bytes of a request belong elsewhere in their upload than it says; both are in bytes."""
+
+    code = "mismatching-upload-offset"
+
+    def __init__(self, *, expected: int, provided: int) -> None:
+        super().__init__(
+            f"The upload has {expected} bytes, so its next byte is not byte {provided}.",
+            remedy="Ask for the offset (HEAD), and go on from there.",
+        )
+        self.expected = expected
+        self.provided = provided
+
+
+class UploadOpen(Conflict):
+    """The image is being uploaded to already; `upload_id` can be gone on with."""
+
+    code = "upload-open"
+
+    def __init__(self, image_id: str, upload_id: str) -> None:
+        super().__init__(
+            f"Image {image_id} has an open upload.", remedy=f"Go on with it, or end it: DELETE .../stage/{upload_id}."
+        )
+        self.image_id = image_id
+        self.upload_id = upload_id
+
+
 class Gone(Refusal):
     status = 410
     code = "gone"
+
+
+class UnknownVersion(Refusal):
+    """A protocol's version that is not spoken here."""
+
+    status = 412
+    code = "unknown-version"
 
 
 class TooLarge(Refusal):

@@ -124,16 +124,20 @@ def require_formats(image: Image) -> None:
 
 
 class BlobState(StrEnum):
-    """`WRITING` is the intent row, `STAGED` is whole but nobody's, `KEPT` has a location, `DOOMED` is the reaper's."""
+    """`WRITING` is the intent row, `PART` a piece of a resumable upload, `STAGED` is whole but nobody's, `KEPT` has a
+    location, `DOOMED` is the reaper's.
+    """
 
     WRITING = "writing"
+    PART = "part"
     STAGED = "staged"
     KEPT = "kept"
     DOOMED = "doomed"
 
 
 BLOB_MOVES: Mapping[BlobState, frozenset[BlobState]] = {
-    BlobState.WRITING: frozenset({BlobState.STAGED, BlobState.KEPT, BlobState.DOOMED}),
+    BlobState.WRITING: frozenset({BlobState.PART, BlobState.STAGED, BlobState.KEPT, BlobState.DOOMED}),
+    BlobState.PART: frozenset({BlobState.DOOMED}),
     BlobState.STAGED: frozenset({BlobState.KEPT, BlobState.DOOMED}),
     BlobState.KEPT: frozenset({BlobState.DOOMED}),
     BlobState.DOOMED: frozenset(),
@@ -144,8 +148,8 @@ BLOB_MOVES: Mapping[BlobState, frozenset[BlobState]] = {
 class Blob:
     """Bytes in one store under one final key: written once, then only read or reaped.
 
-    `writer` is the process that writes it (unique to each start). `verdict` is the stored form of
-    `gateway.model.verdict.Verdict`, present from `STAGED` on. `charged` is what it takes of its project's quota, in
+    `writer` is the process that writes it (unique to each start), empty once it is whole. `verdict` is the stored form
+    of `gateway.model.verdict.Verdict`, present from `STAGED` on. `charged` is what it takes of its project's quota, in
     bytes: what is reserved while it is written, its size once it is whole; the catalog keeps it (`Transaction.charge`).
     """
 

@@ -62,6 +62,9 @@ class Import:
 
     `stores` are the ones to fill, `stores_left` those not done yet, `stores_failed` says why one will not be filled.
     With `all_must_succeed` one that fails is the end of all of it.
+
+    `project` asked for it, and takes turns with the others. `runner` is the process that carries it out; an open import
+    without one waits in the queue, unless it is `parked` for a person. `begun_at` is when its attempt began.
     """
 
     id: str
@@ -90,3 +93,7 @@ class Import:
     created_at: datetime
     updated_at: datetime
     request_id: str = ""
+    project: str = ""
+    runner: str | None = None
+    parked: bool = False
+    begun_at: datetime | None = None

@@ -60,6 +60,7 @@ _SAID: Mapping[str, Callable[[Any], str]] = {
     "port": "fetch it from port {}".format,
     "host": _said_host,
     "region": "take it from region {}".format,
+    "credential": lambda name: f"ask for credential {name}" if name else "ask for no credential",
     "disk_format": "make its disk format {}".format,
     "container_format": "make its container format {}".format,
     "visibility": "make it {}".format,

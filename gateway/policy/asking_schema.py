@@ -26,6 +26,12 @@ _LABELS = r"[^/?#:@\[\]]+"
 _FOREIGN = r"[^/?#]*[^\x00-\x7F]"
 """An authority in other letters: what it means in ASCII (IDNA) no pattern can tell."""
 
+_URIS: Mapping[str, str] = {
+    "s3-download": r"^[Ss]3:\/\/[^\/]+\/.",
+    "oci-download": r"^[Oo][Cc][Ii]:\/\/[^\/]+\/.",
+}
+"""Methods whose URI is no URL: a bucket and a key, or a registry's name of an artifact."""
+
 _UUID = "^[0-9a-fA-F-]{32,}$"
 _REGION: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 
@@ -80,10 +86,17 @@ def _fields(method: str, within: Within, choices: Choices) -> dict[str, Schema]:
     facts = SOURCE_FACTS.get(method, frozenset())
     found: dict[str, Schema] = {"name": {"const": method}}
     if "request.host" in facts:
-        found["uri"] = {"type": "string", "maxLength": LONGEST_URI, "pattern": uri_pattern(within)}
+        found["uri"] = {"type": "string", "maxLength": LONGEST_URI, "pattern": _URIS.get(method) or uri_pattern(within)}
+        found["credential"] = _credential(within)
     if "request.region" in facts:
         found |= _regional(within, choices)
     return found
+
+
+def _credential(within: Within) -> Schema:
+    """Names of the operator's; nobody may ask for one unless it is granted."""
+    words = {"description": "The operator's credential to show to the source."}
+    return {**words, "enum": list(within.credentials)} if within.credentials else {**words, "not": {}}
 
 
 def _regional(within: Within, choices: Choices) -> dict[str, Schema]:

@@ -14,7 +14,7 @@ from gateway.policy.document import WrittenRule
 from gateway.policy.problems import Problem
 from gateway.policy.reader import Node
 from gateway.policy.rules import Place, Selector, Verb
-from gateway.policy.within import UNLIMITED, meet
+from gateway.policy.within import UNLIMITED, granting, meet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Bounds:
 
     @property
     def within(self) -> Within:
-        return reduce(meet, (one.within for one in self.delegates), UNLIMITED)
+        return reduce(meet, (granting(one.within) for one in self.delegates), UNLIMITED)
 
     def methods(self, registered: Iterable[str]) -> frozenset[str]:
         """What `all` stands for."""

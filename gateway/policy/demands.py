@@ -19,7 +19,7 @@ PUBLISHER = (
     " and import_signature_url, and import by web-download."
 )
 
-_BRING_THEIR_OWN = frozenset({"copy-image", "glance-download"})
+_BRING_THEIR_OWN = frozenset({"copy-image", "glance-download", "oci-download"})
 """Methods whose source has digests on record."""
 
 

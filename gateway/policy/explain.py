@@ -15,7 +15,7 @@ from gateway.policy.expression import Truth
 from gateway.policy.facts import OPENED, Facts
 from gateway.policy.matching import Touched, Who, active, exempting, selects, shut, touch, who
 from gateway.policy.rules import EVERYONE, Mode, Policy, Rule, Selector, Verb
-from gateway.policy.within import keeps, limits
+from gateway.policy.within import weighed
 from gateway.policy.wording import said_fact, said_limit, said_within
 
 MARKS: Mapping[Truth, str] = {Truth.YES: "+", Truth.NO: "-", Truth.OPEN: "?", Truth.ERROR: "!"}
@@ -127,8 +127,7 @@ def _conditions(rule: Rule, facts: Facts) -> Iterator[Clause]:
 
 
 def _limits(one: Touched, method: str, facts: Facts) -> Iterator[Clause]:
-    for key, limit in limits(one.within, method):
-        kept = keeps(key, limit, facts.values)
+    for key, limit, kept in weighed(one.within, method, facts.values):
         found = "not known yet" if kept is Truth.OPEN else said_fact(key, facts.values)
         yield Clause(MARKS[kept], f"{said_limit(key, limit)}   ({found})")
 

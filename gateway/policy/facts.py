@@ -1,6 +1,7 @@
 """The facts a policy may ask about: one closed, flat, typed vocabulary in three phases.
 
-Rule 1: a fact that is not known is absent from `Facts.values`, never empty.
+Rule 1: a fact that is not known is absent from `Facts.values`, never empty. `request.credential` is "" for an import
+that asks for none of the operator's credentials: that is known.
 Rule 2: adding a fact is one line in VOCABULARY, and the place that learns it.
 """
 
@@ -52,6 +53,7 @@ VOCABULARY: Mapping[str, tuple[Phase, FactType]] = {
     "request.properties": (Phase.REQUEST, FactType.STRING_MAP),
     "request.stores": (Phase.REQUEST, FactType.STRINGS),
     "request.region": (Phase.REQUEST, FactType.STRING),
+    "request.credential": (Phase.REQUEST, FactType.STRING),
     "request.size": (Phase.REQUEST, FactType.INT),
     "content.size": (Phase.CONTENT, FactType.INT),
     "content.virtual_size": (Phase.CONTENT, FactType.INT),
@@ -72,12 +74,14 @@ Written by the gateway alone; no condition can read it: it opens the rules it na
 METHODS = ("copy-image", "glance-direct", "glance-download", "oci-download", "s3-download", "web-download")
 """Every import method the language knows. A build registers some of them; `all` means those."""
 
+_BY_ADDRESS = frozenset({"request.host", "request.scheme", "request.port", "request.path", "request.credential"})
+
 SOURCE_FACTS: Mapping[str, frozenset[str]] = {
     "glance-direct": frozenset(),
     "copy-image": frozenset(),
-    "web-download": frozenset({"request.host", "request.scheme", "request.port", "request.path"}),
-    "s3-download": frozenset({"request.host", "request.scheme", "request.port", "request.path"}),
-    "oci-download": frozenset({"request.host", "request.scheme", "request.port", "request.path"}),
+    "web-download": _BY_ADDRESS,
+    "s3-download": _BY_ADDRESS,
+    "oci-download": _BY_ADDRESS,
     "glance-download": frozenset({"request.region"}),
 }
 """The facts about a source each method has. A limit key whose fact a method lacks is ignored for that method."""

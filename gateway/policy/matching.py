@@ -9,7 +9,7 @@ from gateway.model.decision import StageCall, Within
 from gateway.policy.expression import Truth
 from gateway.policy.facts import OPENED, Facts
 from gateway.policy.rules import EVERYONE, Exemption, Policy, Rule, Selector, Verb
-from gateway.policy.within import for_method, keeps, limits, loosened
+from gateway.policy.within import for_method, loosened, weighed
 
 
 class Who(NamedTuple):
@@ -164,5 +164,4 @@ def _touched(policy: Policy, rule: Rule, method: str, asking: Who, facts: Facts,
     if rule.verb is Verb.REQUIRE or rule.verb is Verb.DENY:
         return Touched(rule, truth, count, within, stages)
     within = for_method(within, method)
-    kept = tuple([(key, limit, keeps(key, limit, facts.values)) for key, limit in limits(within, method)])
-    return Touched(rule, truth, count, within, stages, kept)
+    return Touched(rule, truth, count, within, stages, weighed(within, method, facts.values))

@@ -16,7 +16,7 @@ from gateway.policy.decide import decide
 from gateway.policy.facts import OPENED, Facts
 from gateway.policy.matching import openable, who
 from gateway.policy.rules import Policy, Rule
-from gateway.policy.within import LIMITS
+from gateway.policy.within import CREDENTIALS, LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def offers(policy: Policy, facts: Facts, stages: Container[str] | None = None) -
 
 
 def within_json(within: Within) -> dict[str, int | list[str] | list[int]]:
-    """The limits that are set, by name; sizes in bytes."""
-    found = {key: getattr(within, key) for key in LIMITS}
+    """The limits that are set, by name; sizes in bytes. Without `credentials`, none may be used."""
+    found = {key: getattr(within, key) for key in LIMITS if key != CREDENTIALS or within.credentials}
     return {
         key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value is not None
     }

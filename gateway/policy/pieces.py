@@ -18,7 +18,7 @@ from gateway.policy.problems import MOST, Problem
 from gateway.policy.reader import Node, Source
 from gateway.policy.rules import Mode, Rule, Selector, Verb
 from gateway.policy.stagewords import TRANSFORMS
-from gateway.policy.within import QUOTAS, meet
+from gateway.policy.within import QUOTAS, granting, meet
 from gateway.policy.zones import Zone
 
 
@@ -106,7 +106,7 @@ class Maker:
             bounds=zone.bounds.scopes,
             selector=resolver.selector(node.get("for")),
             when=when,
-            within=meet(within, zone.bounds.within) if written.verb is Verb.ALLOW else within,
+            within=granting(meet(within, zone.bounds.within)) if written.verb is Verb.ALLOW else within,
             stages=resolver.stages(node.get("stages")),
             message=resolver.message(node.get("message"), VOCABULARY),
             mode=Mode.ENFORCE if mode is None else Mode(mode.value),

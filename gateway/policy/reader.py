@@ -21,6 +21,7 @@ from gateway.policy.rules import Place
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
 MAX_NODES = 100_000
+LONGEST_MESSAGE = 1000
 _LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "": None}
@@ -106,7 +107,7 @@ class Node:
         return Node(value, self._page, self._start, self._end, self.style)
 
     def problem(self, code: str, message: str, hint: str = "") -> Problem:
-        return Problem(code, self.place, message, hint, self.line, self.width)
+        return Problem(code, self.place, _told(message), hint, self.line, self.width)
 
     def get(self, key: str) -> Node | None:
         """The value under a key; None where there is none, or this is no mapping."""
@@ -117,6 +118,11 @@ class Node:
         """The key itself, as a node: its place is where messages about a missing or wrong key point."""
         entry: Entry = self.value[key]
         return entry.key
+
+
+def _told(message: str) -> str:
+    """A message quotes what stands in the file, which may be a megabyte."""
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
 
 
 class Entry:

@@ -27,8 +27,9 @@ _SPELLING: Mapping[str, Callable[[str], str]] = {
     "schemes": str.lower,
     "stores": str,
     "regions": str,
+    "credentials": str,
 }
-"""How the texts of each limit are spelled. Stores and regions keep their case: theirs are names with a case."""
+"""How the texts of each limit are spelled. Names of stores, regions and credentials keep their case."""
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}|[{}]")
 
 

@@ -119,6 +119,7 @@ def import_facts(said: Mapping[str, Any], method: str) -> dict[str, FactValue]:
         "request.port": said.get("port", _PORTS.get(said.get("scheme", ""))),
         "request.path": said.get("path", "/"),
         "request.region": said.get("region"),
+        "request.credential": said.get("credential", ""),
         "request.disk_format": said.get("disk_format"),
         "request.container_format": said.get("container_format", "bare"),
         "request.visibility": said.get("visibility", "shared"),

@@ -14,7 +14,7 @@ from itertools import islice, product
 
 from gateway.model.decision import StageCall, Within
 from gateway.policy.rules import Exemption, Mode, Policy, Rule, Selector, Verb
-from gateway.policy.within import covers, limits
+from gateway.policy.within import covers, for_method, limits
 
 MOST_AUDIENCES = 256
 """A rule for more callers than this is compared as a whole, which may find it looser than it is."""
@@ -106,7 +106,7 @@ def _opened(wide: Rule, narrow: Rule) -> bool:
 
 
 def _covers(wide: Within, narrow: Within, method: str) -> bool:
-    return covers(Within(**dict(limits(wide, method))), Within(**dict(limits(narrow, method))))
+    return covers(for_method(wide, method), for_method(narrow, method))
 
 
 def _inside(rule: Rule, piece: Within, method: str) -> bool:

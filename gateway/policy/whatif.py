@@ -17,7 +17,7 @@ from gateway.policy.decide import decide
 from gateway.policy.facts import VOCABULARY, Facts, FactValue, Phase
 from gateway.policy.matching import candidates, who
 from gateway.policy.rules import Mode, Policy, Rule, Verb
-from gateway.policy.within import LIMIT_FACTS, limits
+from gateway.policy.within import LIMIT_FACTS, weighed
 
 MOST_CHANGES = 3
 """An import that needs more changes than this is another import."""
@@ -160,7 +160,7 @@ def _asking(asked: Question, method: str, facts: Facts, final: bool) -> Question
 
 def blamed(asked: Question, reason: Reason) -> list[str]:
     """What can be changed of what the rules behind a reason read."""
-    read = {fact for rule in _behind(asked, reason) for fact in _reads(rule, asked.method)}
+    read = {fact for rule in _behind(asked, reason) for fact in _reads(asked, rule)}
     return [kind for kind, facts in FACTS.items() if not read.isdisjoint(facts)]
 
 
@@ -175,10 +175,10 @@ def _behind(asked: Question, reason: Reason) -> Iterable[Rule]:
     return rules
 
 
-def _reads(rule: Rule, method: str) -> Iterator[str]:
+def _reads(asked: Question, rule: Rule) -> Iterator[str]:
     for condition in rule.when:
         yield from condition.facts
-    for key, _ in limits(rule.within, method):
+    for key, _, _ in weighed(rule.within, asked.method, asked.facts.values):
         if key in LIMIT_FACTS:
             yield LIMIT_FACTS[key]
 
@@ -189,7 +189,7 @@ def unknown(asked: Question, decision: Decision) -> list[str]:
         return []
     rules = candidates(asked.policy, asked.method, who(asked.facts))
     counting = [one for one in rules if one.mode is Mode.ENFORCE and decision.outcomes.get(one.name) != "no"]
-    read = {fact for rule in counting for fact in _reads(rule, asked.method)}
+    read = {fact for rule in counting for fact in _reads(asked, rule)}
     return sorted(read - asked.facts.values.keys() - {"request.method"})
 
 

@@ -7,6 +7,7 @@ A limit whose fact a method never has says nothing about that method.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,8 +34,12 @@ LIMIT_FACTS: Mapping[str, str] = {
     "ports": "request.port",
     "stores": "request.stores",
     "regions": "request.region",
+    "credentials": "request.credential",
 }
 """Each limit key on one import, and the fact that settles it."""
+
+CREDENTIALS = "credentials"
+"""The one limit of which an import is inside that has nothing to do with it."""
 
 LIMITS = (*LIMIT_FACTS, *QUOTAS)
 
@@ -46,21 +51,39 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 
 @lru_cache(maxsize=4096)
 def limits(within: Within, method: str) -> tuple[tuple[str, Any], ...]:
-    """The (key, value) pairs of `within` that say something about `method`."""
+    """The (key, value) pairs of `within` that say something about `method`. No credentials at all is what every grant
+    says unless it names some, so that is left out; see `weighed`.
+    """
     pairs = ((key, getattr(within, key)) for key in _KEYS.get(method, LIMITS))
-    return tuple((key, value) for key, value in pairs if value is not None)
+    return tuple((key, value) for key, value in pairs if value is not None and (key != CREDENTIALS or value))
+
+
+def weighed(within: Within, method: str, values: Mapping[str, FactValue]) -> tuple[tuple[str, Any, Truth], ...]:
+    """Each limit of `within` with its answer for the known facts; that no credential may be shown where one is asked
+    for.
+    """
+    pairs = limits(within, method)
+    if within.credentials == () and CREDENTIALS in _KEYS.get(method, ()) and values.get(LIMIT_FACTS[CREDENTIALS]):
+        pairs = (*pairs, (CREDENTIALS, ()))
+    return tuple([(key, limit, keeps(key, limit, values)) for key, limit in pairs])
 
 
 @lru_cache(maxsize=4096)
 def for_method(within: Within, method: str) -> Within:
     """`within` without the keys that say nothing about `method`."""
-    return Within(**dict(limits(within, method)))
+    keys = _KEYS.get(method, LIMITS)
+    return Within(**{key: getattr(within, key) for key in keys})
+
+
+def granting(within: Within) -> Within:
+    """What an `allow`, or a delegate, comes to: it grants the credentials it names, and no others."""
+    return within if within.credentials is not None else replace(within, credentials=())
 
 
 def keeps(key: str, limit: Any, values: Mapping[str, FactValue]) -> Truth:
     """YES where the known facts are inside one limit, NO where they are outside, OPEN where they cannot tell.
 
-    A quota is no question about an import: YES.
+    A quota is no question about an import: YES. An import of which nothing is said asks for no credential.
     """
     if key in QUOTAS:
         return Truth.YES
@@ -72,6 +95,8 @@ def keeps(key: str, limit: Any, values: Mapping[str, FactValue]) -> Truth:
         return _format_keeps(limit, values.get("request.disk_format"), values.get("content.disk_format"))
     if key == "stores":
         return _stores_keep(limit, values.get("request.stores"))
+    if key == CREDENTIALS:
+        return _truth(values.get("request.credential", "") in ("", *limit))
     value = values.get(LIMIT_FACTS[key])
     if value is None:
         return Truth.OPEN
@@ -149,8 +174,8 @@ def _hosts_met(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def impossible(within: Within) -> bool:
-    """True where some list has nothing left, so that no import can be inside."""
-    return any(getattr(within, key) == () for key in LIMIT_FACTS)
+    """True where some list has nothing left, so that no import can be inside. Most do without credentials."""
+    return any(getattr(within, key) == () for key in LIMIT_FACTS if key != CREDENTIALS)
 
 
 def loosened(within: Within, extra: Within) -> Within:

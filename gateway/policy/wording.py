@@ -9,7 +9,7 @@ from typing import Any
 from gateway.model.decision import Reason, ReasonCode, StageCall, Within
 from gateway.policy.facts import FactValue
 from gateway.policy.rules import Verb
-from gateway.policy.within import LIMIT_FACTS, limits
+from gateway.policy.within import CREDENTIALS, LIMIT_FACTS, limits
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[a-z_]+)+)\}")
@@ -27,6 +27,7 @@ _SUBJECTS: Mapping[str, str] = {
     "ports": "Its source is on port",
     "stores": "It is meant for the stores",
     "regions": "It comes from region",
+    "credentials": "It asks for credential",
 }
 
 
@@ -77,8 +78,10 @@ def said_limit(key: str, limit: Any) -> str:
         "ports": "on port {}",
         "stores": "into store {}",
         "regions": "from region {}",
+        "credentials": "with credential {}",
     }
-    return patterns[key].format(" or ".join(str(one) for one in limit) or "none")
+    words = [*limit, "none"] if key == CREDENTIALS else limit
+    return patterns[key].format(" or ".join(str(one) for one in words) or "none")
 
 
 def said_amount(key: str, amount: int) -> str:

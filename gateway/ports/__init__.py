@@ -16,7 +16,6 @@ from gateway.ports.sources import (
     Describes,
     Description,
     Method,
-    OnDisk,
     Source,
     SourceRequest,
     Store,
@@ -39,7 +38,6 @@ __all__ = [
     "ImportQuery",
     "Jobs",
     "Method",
-    "OnDisk",
     "Source",
     "SourceRequest",
     "Store",
@@ -83,18 +81,16 @@ class DecisionLog(Protocol):
 
 
 class Jobs(Protocol):
-    """Durable execution of imports: at least once, until the workflow returns.
+    """Who carries out imports: at least once each, until they have ended.
 
-    There is no cancel: an import whose row has ended finds its attempt fenced out and returns.
+    The queue is the records' own (`Transaction.claim_import`): an import is in it from the transaction that adds it.
+    There is no cancel: an import whose row has ended finds its attempt fenced out.
     """
 
-    async def enqueue(self, tx: Transaction, import_id: str, project: str, turn: int = 0) -> None:
-        """Put the import in the queue in the same transaction as `tx`: both commit, or neither.
-
-        An import that was parked goes on in another `turn`.
-        """
+    def kick(self) -> None:
+        """Look now: something was put into the queue."""
         ...
 
-    async def holds(self, import_id: str, turn: int = 0) -> bool:
-        """Will the engine still run it, or is it running? False once it never will."""
+    async def close(self) -> None:
+        """Start nothing any more, and give back what runs: another process may go on with it at once."""
         ...

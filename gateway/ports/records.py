@@ -17,6 +17,8 @@ from gateway.model.receipt import Receipt, Signature
 from gateway.model.stop import Stop
 from gateway.model.trust import History, Opening
 from gateway.model.usage import Counted
+from gateway.ports.queueing import Living, Queueing
+from gateway.ports.uploading import Uploading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +65,15 @@ class ImportQuery:
     limit: int = 25
 
 
-class Transaction(Protocol):
+class Transaction(Queueing, Living, Uploading, Protocol):
     """All reads and writes of the records, inside one database transaction.
 
     A status moves through `move_image` and `move_import` alone. Both are compare-and-swap: the loser of a race gets
     the refusal the table gives, and nothing has changed.
+
+    In `begin()` an image that was looked at, itself or its blobs, locations and imports, is this transaction's until
+    its end: what was seen of it is still so when it is changed, however many write. Hence one image a transaction,
+    before anything of its project (`used`, `charge`, `count_import`).
     """
 
     async def image(self, image_id: str) -> Image | None:
@@ -102,6 +108,10 @@ class Transaction(Protocol):
         """
         ...
 
+    async def busy_images(self) -> Sequence[Image]:
+        """Images of all projects whose bytes arrive, or wait for their import."""
+        ...
+
     async def member(self, image_id: str, member_id: str) -> Member | None: ...
     async def members(self, image_id: str) -> Sequence[Member]:
         """Oldest first. A deleted image keeps its members, so that their pages survive the deletion."""
@@ -122,7 +132,7 @@ class Transaction(Protocol):
     async def add_blob(self, blob: Blob) -> None: ...
     async def blob(self, blob_id: str) -> Blob | None: ...
     async def move_blob(self, blob_id: str, state: BlobState, values: Mapping[str, Any] | None = None) -> Blob:
-        """By BLOB_MOVES. Raises NotFound, Conflict."""
+        """By BLOB_MOVES. Whoever writes it lets go of it, unless it is DOOMED meanwhile. Raises NotFound, Conflict."""
         ...
 
     async def charge(self, blob_id: str, size: int) -> None:
@@ -142,8 +152,16 @@ class Transaction(Protocol):
         ...
 
     async def blobs(self, image_id: str) -> Sequence[Blob]: ...
+    async def kept_blobs(self, after: str | None = None, limit: int = 100) -> Sequence[Blob]:
+        """KEPT ones of all images, in the order of their ids; with `after`, those behind that id."""
+        ...
+
     async def doomed_blobs(self, limit: int = 100, after: Blob | None = None) -> Sequence[Blob]:
         """Oldest first. With `after`, the page behind that blob, whatever has become of it."""
+        ...
+
+    async def doomed_among(self, blob_ids: Sequence[str]) -> Sequence[str]:
+        """Those of them that are DOOMED."""
         ...
 
     async def writing_blobs(self, not_by: str | None = None) -> Sequence[Blob]:
@@ -151,7 +169,7 @@ class Transaction(Protocol):
         ...
 
     async def staged_without_image(self, limit: int = 100) -> Sequence[Blob]:
-        """WRITING, STAGED or KEPT blobs whose image is deleted, and KEPT ones without a location."""
+        """Blobs, not doomed yet, whose image is deleted, and KEPT ones without a location."""
         ...
 
     async def keys(self, store: str) -> Sequence[str]:
@@ -174,7 +192,6 @@ class Transaction(Protocol):
         ...
 
     async def drop_locations(self, image_id: str) -> None: ...
-
     async def add_import(self, work: Import) -> None: ...
     async def import_(self, import_id: str) -> Import | None: ...
     async def imports(self, image_id: str) -> Sequence[Import]:
@@ -190,8 +207,10 @@ class Transaction(Protocol):
         """How many are pending and processing, by status."""
         ...
 
-    async def begin_attempt(self, import_id: str, *, now: datetime) -> Import:
-        """START: status processing and attempt + 1. Raises Cancelled if the import has ended."""
+    async def begin_attempt(self, import_id: str, *, runner: str | None = None, now: datetime) -> Import:
+        """START: status processing and attempt + 1. Raises Cancelled if the import has ended, or `runner` is given
+        and does not carry it out.
+        """
         ...
 
     async def move_import(
@@ -292,7 +311,7 @@ class Transaction(Protocol):
         ...
 
     def native(self) -> Any:
-        """The SQLAlchemy async connection, for an engine that enqueues in this transaction."""
+        """The SQLAlchemy async connection, for tables that the records do not know."""
         ...
 
 
@@ -300,7 +319,15 @@ class Catalog(Protocol):
     """The records."""
 
     def begin(self) -> AbstractAsyncContextManager[Transaction]:
-        """A write transaction: commits on a clean exit, rolls back on any exception. Unavailable where it fails."""
+        """A write transaction: commits on a clean exit, rolls back on any exception. Unavailable where it fails.
+
+        Where the database is lost at the commit, nobody knows whether it was made: Unavailable then, too.
+        """
+        ...
+
+    @property
+    def written(self) -> int | None:
+        """How many write transactions have ended: what was read since is so still. None where others write too."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[Transaction]:

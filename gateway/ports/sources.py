@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,13 +60,15 @@ class Store(Protocol):
         """Every whole key, and leftovers of broken puts if the store can have any."""
         ...
 
+    def path(self, key: str) -> Path | None:
+        """Where a blob is as a plain file of this machine, which nobody may write to; None for a store without files.
 
-@runtime_checkable
-class OnDisk(Protocol):
-    """A Store whose blobs are plain files of this machine."""
+        Raises NotFound.
+        """
+        ...
 
-    def path(self, key: str) -> Path:
-        """Where a blob is; nobody may write there. Raises NotFound."""
+    def close(self) -> None:
+        """Let go of connections that are kept for later calls."""
         ...
 
 
@@ -96,9 +98,15 @@ class SourceRequest:
 
 
 class Source(Protocol):
-    """An open source. `total` in bytes, None where the source does not say."""
+    """An open source. `total` in bytes, None where the source does not say.
+
+    `resumed` is how often it has gone on after its connection broke; a reader of its blocks notices nothing.
+    """
 
     total: int | None
+
+    @property
+    def resumed(self) -> int: ...
 
     def blocks(self) -> Iterator[Block]:
         """Raises SourceRefused with a code and a remedy when the source breaks, stalls, lies or ends early."""
@@ -135,14 +143,15 @@ class Method(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """What a source says of its image before the first byte. `properties` are those the image takes over; `expected`
-    are the digests its bytes have to have, by hashlib name, at least one of them; `size` in bytes.
+    are the digests its bytes have to have, by hashlib name, at least one of them; `size` in bytes. Formats are None
+    where it knows of none: then the image's record says them.
     """
 
-    disk_format: str
-    container_format: str
-    properties: Mapping[str, str]
     expected: Mapping[str, str]
     size: int
+    disk_format: str | None = None
+    container_format: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable

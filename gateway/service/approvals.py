@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -93,8 +93,8 @@ async def decide(site: Site, caller: Caller, import_id: str, word: Word) -> Appr
         await _log(site, decided, work, now)
         if word.state is ApprovalState.APPROVED:
             await tx.progress(work.id, work.attempt, {"message": "Approved; the import goes on."})
-            turn = turns(await tx.approvals(import_id))
-            await site.jobs.enqueue(tx, import_id, str(work.facts["project.id"]), turn)
+            await tx.unpark_import(import_id)
+            site.jobs.kick()
     if word.state is ApprovalState.REFUSED:
         await _end(site, decided)
     return decided
@@ -119,22 +119,6 @@ async def _decidable(
 
 def _decided(import_id: str) -> Conflict:
     return Conflict(f"Import {import_id} does not wait any more.", remedy=_REMEDY, code="already-decided")
-
-
-def turns(approvals: Sequence[Approval]) -> int:
-    """How often an import was put back into the queue."""
-    return sum(one.state is ApprovalState.APPROVED for one in approvals)
-
-
-async def is_held(site: Site, work: Import) -> bool:
-    """Whether somebody carries the import on, or it waits for a person: then it is not lost."""
-    async with site.catalog.read() as tx:
-        turn = turns(await tx.approvals(work.id))
-    if await site.jobs.holds(work.id, turn):
-        return True
-    async with site.catalog.read() as tx:
-        since = await tx.approvals(work.id)
-    return turns(since) > turn or any(one.state is not ApprovalState.APPROVED for one in since)
 
 
 async def settle(site: Site, now: datetime) -> None:

@@ -84,7 +84,7 @@ async def park(attempt: Attempt, approval: Approval) -> None:
     """Leave it to whoever decides. Raises Cancelled where the import is not this attempt's any more."""
     work = attempt.work
     async with attempt.site.catalog.begin() as tx:
-        if not await tx.progress(work.id, work.attempt, {**attempt.values(), "message": waits_for(approval)}):
+        if not await tx.park_import(work.id, work.attempt, {**attempt.values(), "message": waits_for(approval)}):
             raise Cancelled("The image was deleted, or another attempt took over.")
         if all(one.role != approval.role for one in await tx.approvals(work.id)):
             await tx.add_approval(approval)

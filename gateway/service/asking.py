@@ -14,7 +14,7 @@ from gateway.policy.whatif import Question
 from gateway.service.judge import FactValues, asking, choices
 from gateway.service.reception import UPLOAD
 from gateway.service.site import Site
-from gateway.service.targets import check_usable
+from gateway.service.targets import check_usable, choose_behind
 from gateway.service.usage import offered
 
 _SAID: Mapping[str, tuple[str, ...]] = {
@@ -37,7 +37,7 @@ async def what_if(site: Site, caller: Caller, body: Mapping[str, Any]) -> dict[s
     question = Question(
         policy=policy,
         method=body["method"]["name"],
-        facts=(await asking(site, policy, caller)).knowing(_asked(site, body)),
+        facts=(await asking(site, policy, caller)).knowing(await _asked(site, body)),
         stages=site.stages,
         choices=choices(site),
     )
@@ -46,16 +46,25 @@ async def what_if(site: Site, caller: Caller, body: Mapping[str, Any]) -> dict[s
 
 async def schema_of_imports(site: Site, caller: Caller) -> dict[str, Any]:
     """What this caller may send to `POST /v2/images/{id}/import`."""
+    if site.upstream is not None:
+        await site.upstream.stores()  # as they are now
     return import_schema(await offered(site, caller), choices(site))
 
 
-def _asked(site: Site, body: Mapping[str, Any]) -> FactValues:
-    stores = tuple(dict.fromkeys(body.get("stores", (site.default_store,))))
-    check_usable(site, stores)
+async def _asked(site: Site, body: Mapping[str, Any]) -> FactValues:
+    stores = await _stores(site, tuple(dict.fromkeys(body.get("stores", ()))))
     found: dict[str, FactValue] = {fact: body[key] for key, facts in _SAID.items() if key in body for fact in facts}
     if "size" in body and body["method"]["name"] == UPLOAD:
         found["request.size"] = body["size"]
     return {**found, **_source(site, body["method"]), "request.stores": stores}
+
+
+async def _stores(site: Site, named: tuple[str, ...]) -> tuple[str, ...]:
+    if site.upstream is not None:
+        return await choose_behind(site, named=named)
+    stores = named or (site.default_store,)
+    check_usable(site, stores)
+    return stores
 
 
 def _source(site: Site, method: Mapping[str, Any]) -> FactValues:

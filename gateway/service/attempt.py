@@ -13,7 +13,7 @@ from gateway.model.imports import Import, ImportType
 from gateway.model.usage import Quota
 from gateway.model.verdict import StageReport, Verdict
 from gateway.policy.rules import Policy
-from gateway.ports import Description, Target
+from gateway.ports import Description, Source, Target
 from gateway.service.imports import worker_facts
 from gateway.service.judge import Judgement, judge_under, seen
 from gateway.service.site import Granted, Progress, Site
@@ -29,8 +29,8 @@ class Attempt:
 
     `left` are the stores still to fill, `failed` those that did not take their blob in this try. `quotas` are of the
     last decision, `meter` charges the blob that is being written, `description` is what the source says of its image,
-    `evidence` what was gathered to prove the bytes by. `kept` are reports of an earlier try, `after` those of the
-    stages that run once the bytes are whole.
+    `source` the one that was opened last, `evidence` what was gathered to prove the bytes by. `kept` are reports of an
+    earlier try, `after` those of the stages that run once the bytes are whole.
     """
 
     site: Site
@@ -44,6 +44,7 @@ class Attempt:
     kept: tuple[StageReport, ...] = ()
     after: tuple[StageReport, ...] = ()
     description: Description | None = None
+    source: Source | None = None
     evidence: Evidence | None = None
     quotas: tuple[Quota, ...] = ()
     meter: Meter | None = None
@@ -106,9 +107,17 @@ class Attempt:
         """What only the worker may read of the request."""
         return self.site.seal.open(self.work.sealed) if self.work.sealed else {}
 
+    @property
+    def remark(self) -> str:
+        """What its task says although nothing has failed; empty mostly."""
+        if self.source is None or not self.source.resumed:
+            return ""
+        return f"The source broke off and was taken up again where it broke, {self.source.resumed} times so far."
+
     def values(self) -> dict[str, object]:
         """How far it has come, as fields of the import."""
         return {
+            **({"message": self.remark} if self.remark else {}),
             "bytes_done": self.progress.done,
             "bytes_total": self.progress.total,
             "report": reports_to_json(self.reports),

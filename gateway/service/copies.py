@@ -95,7 +95,7 @@ async def _copied(attempt: Attempt, original: Original, store: str) -> Blob:
         try:
             await deliver(site, delivery, lambda: site.store(source.store).get(source.key))
         except ContentRefused as refusal:
-            raise _damaged(source) from refusal
+            raise damaged(source) from refusal
         async with site.catalog.begin() as tx:
             row = {"size": original.verdict.size, "verdict": verdict_to_json(original.verdict)}
             return await tx.move_blob(blob.id, BlobState.STAGED, row)
@@ -122,7 +122,7 @@ def prove(site: Site, original: Original, check: Callable[[], None]) -> None:
             list(pipeline.feed(block))
         list(pipeline.finish())
     except ContentRefused as refusal:
-        raise _damaged(source) from refusal
+        raise damaged(source) from refusal
     finally:
         pipeline.release()
         close = getattr(blocks, "close", None)
@@ -130,7 +130,7 @@ def prove(site: Site, original: Original, check: Callable[[], None]) -> None:
             close()
 
 
-def _damaged(source: Blob) -> Refusal:
+def damaged(source: Blob) -> Refusal:
     return Refusal(
         f"The bytes in store {source.store} are not those the image was made of.",
         remedy="Tell the operators of your cloud: that copy is damaged.",

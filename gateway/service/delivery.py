@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
 
+from gateway.jobs.heartbeat import Lease
 from gateway.model.errors import Interrupted, Refusal
 from gateway.model.image import Blob, BlobState
 from gateway.model.verdict import Verdict
@@ -52,6 +53,7 @@ class Delivery:
     pipeline: Pipeline
     progress: Progress = field(default_factory=Progress)
     meter: Meter | None = None
+    lease: Lease = field(default_factory=Lease)
 
     def watched(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
@@ -66,6 +68,7 @@ class Delivery:
             yield stored
         if self.progress.stop is not None:
             raise self.progress.stop
+        self.lease.check()
 
     def _charge(self, stored: Block) -> None:
         """A stage may make more of the bytes than was announced, so what is stored is counted."""
@@ -102,11 +105,14 @@ async def deliver(
     All of that stands within `Site.writes`. Raises the pipeline's, the source's or the store's refusal; the blob is
     doomed then. `wake` makes the blocks end where they wait for more.
     """
+    delivery.lease = site.lease
     try:
-        return await in_thread(delivery.progress, partial(delivery.write, blocks), wake)
+        written = await in_thread(delivery.progress, partial(delivery.write, blocks), wake)
     except BaseException:  # goes on to the caller; nobody will keep these bytes
         await asyncio.shield(discard(site, delivery.blob))
         raise
+    site.landed[delivery.blob.id] = delivery.blob
+    return written
 
 
 async def in_thread(progress: Progress, work: Callable[[], Result], wake: Callable[[], None] = lambda: None) -> Result:
@@ -125,9 +131,14 @@ async def in_thread(progress: Progress, work: Callable[[], Result], wake: Callab
 
 
 async def discard(site: Site, blob: Blob) -> None:
-    """Doom a blob; its bytes go with the reaper's next pass."""
+    """Doom a blob that is still to be written; its bytes go with the reaper's next pass.
+
+    One that is whole stays: the records may have taken it though they did not live to say so.
+    """
     try:
         async with site.catalog.begin() as tx:
-            await tx.move_blob(blob.id, BlobState.DOOMED)
+            found = await tx.blob(blob.id)
+            if found is not None and found.state is BlobState.WRITING:
+                await tx.move_blob(blob.id, BlobState.DOOMED)
     except Refusal:
         pass  # doomed already, or the records are away: then the intent row stays, and the reaper finds it

@@ -32,9 +32,9 @@ async def describe(attempt: Attempt) -> None:
 
 def _fields(properties: Mapping[str, str], found: Description) -> dict[str, Any]:
     """The fields of the image's record that the source decides."""
+    formats = {"disk_format": found.disk_format, "container_format": found.container_format}
     return {
-        "disk_format": found.disk_format,
-        "container_format": found.container_format,
+        **{name: value for name, value in formats.items() if value is not None},
         "properties": {**properties, **spent(found.properties)},
     }
 
@@ -44,7 +44,7 @@ def _check_formats(limits: Limits, found: Description) -> None:
         ("disk format", found.disk_format, limits.disk_formats),
         ("container format", found.container_format, limits.container_formats),
     ):
-        if value not in known:
+        if value is not None and value not in known:
             raise SourceRefused(
                 f"The source is an image of {key} '{value}', which no image may have here.",
                 remedy=f"Convert it first; there are {', '.join(known)}.",

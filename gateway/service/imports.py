@@ -18,7 +18,7 @@ from gateway.service.images import doom, visible, writable
 from gateway.service.judge import FactValues, Judgement, about, judge, remember, seen, who
 from gateway.service.proofs import check_enough, check_named
 from gateway.service.site import Site
-from gateway.service.targets import choose_stores
+from gateway.service.targets import choose_behind, choose_stores
 from gateway.service.usage import hold
 from gateway.stages.verdicts import verdict_from_json
 
@@ -51,14 +51,7 @@ async def accept(site: Site, caller: Caller, image_id: str, request: ImportReque
         image = await writable(tx, caller, image_id)
         check_idle(image)
         verdict = await known_verdict(tx, image, method)
-    stores = choose_stores(
-        site,
-        image,
-        named=request.stores,
-        header=request.store_header,
-        every=request.all_stores,
-        copies=method.move is Move.COPY,
-    )
+    stores = await _stores_of(site, image, method, request)
     if not stores:
         return None
     source = _with_token(method.read(request.options), request.token)
@@ -70,8 +63,17 @@ async def accept(site: Site, caller: Caller, image_id: str, request: ImportReque
         await check_named(site, image, method, source, values)
     if verdict is None:
         check_enough(judgement.decision.plan, image, method)
-    wanted = Wanted(request.method, ImportType.IMPORT, stores, request.all_must_succeed, request.request_id)
+    size = _moved(verdict, method, len(stores))
+    wanted = Wanted(request.method, ImportType.IMPORT, stores, request.all_must_succeed, request.request_id, size)
     return await begin(site, caller, image, wanted, source, judgement)
+
+
+async def _stores_of(site: Site, image: Image, method: Method, request: ImportRequest) -> tuple[str, ...]:
+    named, header, every = request.stores, request.store_header, request.all_stores
+    if site.upstream is not None:
+        return await choose_behind(site, named=named, header=header, every=every)
+    copies = method.move is Move.COPY
+    return choose_stores(site, image, named=named, header=header, every=every, copies=copies)
 
 
 def _with_token(source: SourceRequest, token: str | None) -> SourceRequest:
@@ -83,13 +85,20 @@ def _with_token(source: SourceRequest, token: str | None) -> SourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an import shall be, once everything about its request is settled."""
+    """What an import shall be, once everything about its request is settled. `size` is how much it moves, in bytes."""
 
     method: str
     type: ImportType
     stores: tuple[str, ...]
     all_must_succeed: bool
     request_id: str
+    size: int | None = None
+
+
+def _moved(verdict: Verdict | None, method: Method, stores: int) -> int | None:
+    if verdict is None:
+        return None
+    return verdict.size * stores if method.move is Move.COPY else verdict.source_size
 
 
 async def begin(
@@ -106,7 +115,7 @@ async def begin(
         asked = {Counted.IMPORTS: 1, Counted.SIZE: 0}
         await hold(tx, image.owner, judgement.decision.plan.quotas, asked, coming=_coming(image, wanted, move))
         await remember(tx, judgement, image.id)
-        await site.jobs.enqueue(tx, work.id, caller.project_id)
+    site.jobs.kick()
     return work
 
 
@@ -123,6 +132,7 @@ def _work(
         id=site.new_id(),
         image_id=image.id,
         owner=image.owner,
+        project=caller.project_id,
         user_id=caller.user_id,
         method=wanted.method,
         type=wanted.type,
@@ -134,6 +144,7 @@ def _work(
         all_must_succeed=wanted.all_must_succeed,
         decision_id=judgement.id,
         revision=judgement.decision.revision,
+        bytes_total=wanted.size,
         created_at=now,
         updated_at=now,
         request_id=wanted.request_id,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from mmap import mmap
 from queue import SimpleQueue
 
 from gateway.ports import BLOCK_SIZE, LASTING
@@ -22,10 +23,12 @@ class Ring:
         self._loop = asyncio.get_running_loop()
         self._size = size
         # Those that last while they are hashed are beside the ones on their way.
-        self._free = deque(bytearray(size) for _ in range(blocks + LASTING - 1))
-        self._full: SimpleQueue[tuple[bytearray, int] | BaseException | None] = SimpleQueue()
+        # Mapped, so that they go back to the system at the end; the one that was used last is used next, so that those
+        # a quick store never needs stay untouched.
+        self._free = [mmap(-1, size) for _ in range(blocks + LASTING - 1)]
+        self._full: SimpleQueue[tuple[mmap, int] | BaseException | None] = SimpleQueue()
         self._freed = asyncio.Event()
-        self._block: bytearray | None = None
+        self._block: mmap | None = None
         self._filled = 0
         self._drained = False
         self.given_up = False
@@ -58,7 +61,7 @@ class Ring:
 
     def blocks(self) -> Iterator[memoryview]:
         """Blocks of `size` bytes, the last one shorter. They last as `Block` says."""
-        lent: deque[bytearray] = deque()
+        lent: deque[mmap] = deque()
         try:
             while True:
                 item = self._full.get()
@@ -76,7 +79,7 @@ class Ring:
             self._drained = True
             self._wake()
 
-    async def _next_free(self) -> bytearray | None:
+    async def _next_free(self) -> mmap | None:
         while not self._free:
             if self._drained:
                 return None
@@ -84,7 +87,7 @@ class Ring:
             # Looked at again after the clear: the thread may have freed one in between.
             if not self._free and not self._drained:
                 await self._freed.wait()
-        self._block, self._filled = self._free.popleft(), 0
+        self._block, self._filled = self._free.pop(), 0
         return self._block
 
     def _push(self) -> None:

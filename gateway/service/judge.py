@@ -127,9 +127,8 @@ def _refused(asked: Question, decision: Decision, judgement_id: str) -> PolicyRe
 def choices(site: Site) -> Choices:
     """What a refused caller may be pointed to: what this site has."""
     limits = site.limits
-    return Choices(
-        disk_formats=limits.disk_formats, container_formats=limits.container_formats, stores=site.taking_stores
-    )
+    stores = site.taking_stores if site.upstream is None else site.upstream.stores_seen
+    return Choices(disk_formats=limits.disk_formats, container_formats=limits.container_formats, stores=stores)
 
 
 async def remember(tx: Transaction, judgement: Judgement, image_id: str) -> None:

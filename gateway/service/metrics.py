@@ -22,6 +22,7 @@ from gateway.model.verdict import StageReport
 if TYPE_CHECKING:
     from gateway.service.site import Progress, Site
     from gateway.stages.pipeline import Pipeline
+    from gateway.stores.guarded import Call as StoreCall
 
 MOST_EXEMPTIONS = 100
 """Exemptions that are told of, those that end first: a tree may have more than anybody looks at."""
@@ -42,6 +43,10 @@ class Metrics:
         self.imports_ended = self._counter("imports_ended", "Imports that ended.", "method", "status", "code")
         self.received = self._counter("received_bytes", "Bytes of images taken in, refused ones too.")
         self.stage_seconds = self._summary("stage_seconds", "Time stages took, a blob at a time.", "stage", "verdict")
+        self.store_bytes = self._counter("store_bytes", "Bytes into and out of stores.", "store", "direction")
+        self.store_seconds = self._summary("store_seconds", "Time stores took, a call at a time.", "store", "call")
+        self.store_errors = self._counter("store_errors", "Calls of stores that failed.", "store", "call", "code")
+        self.upstream_seconds = self._summary("upstream_seconds", "Time until answers from behind began.", "status")
         self.shadow_decisions = self._counter("shadow_decisions", "Decisions the shadow tree was asked for.")
         self.shadow_changes = self._counter("shadow_changes", "Those it would make otherwise.", "from", "to")
         self.shadow_dropped = self._counter("shadow_dropped", "Decisions it was not asked for: it was behind.")
@@ -62,6 +67,18 @@ class Metrics:
         finally:
             self.received.inc(progress.done)
             self._ran(pipeline.reports())
+
+    def stored(self, call: StoreCall) -> None:
+        self.store_seconds.labels(call.store, call.name).observe(call.seconds)
+        for direction, count in (("in", call.bytes_in), ("out", call.bytes_out)):
+            if count:
+                self.store_bytes.labels(call.store, direction).inc(count)
+        if call.code:
+            self.store_errors.labels(call.store, call.name, call.code).inc()
+
+    def upstream(self, status: int | None, seconds: float) -> None:
+        """A call of the image service behind the gateway; None where it was not answered."""
+        self.upstream_seconds.labels(f"{status // 100}xx" if status else "away").observe(seconds)
 
     def _ran(self, reports: Iterable[StageReport]) -> None:
         for report in reports:

@@ -76,7 +76,7 @@ def _whole(size: int) -> dict[str, object]:
 
 async def _succeed(tx: Transaction, attempt: Attempt, values: dict[str, object], now: datetime) -> None:
     work = attempt.work
-    values = {**attempt.values(), **values, "stores_left": (), "sealed": None, "message": ""}
+    values = {**attempt.values(), **values, "stores_left": (), "sealed": None, "message": attempt.remark}
     await tx.move_import(work.id, ImportMove.SUCCEED, attempt=work.attempt, now=now, values=values)
 
 
@@ -106,10 +106,11 @@ async def fail(attempt: Attempt, refusal: Refusal) -> None:
             await tx.move_import(work.id, ImportMove.FAIL, attempt=work.attempt, now=now, values=values)
             if not attempt.copies:
                 await tx.move_image(work.image_id, Move.FAIL, now=now, values={"size": None, "virtual_size": None})
-                await history.failed(tx, work.facts["project.id"], refusal, now=now)
             await doom(tx, await unkept(tx, work.image_id))
             if attempt.stays_elsewhere:
                 await list_refused(tx, site, work)
+            if not attempt.copies:
+                await history.failed(tx, work.facts["project.id"], refusal, now=now)
         site.metrics.ended(work, refusal.code)
     except (Cancelled, NotFound):
         return  # deleted meanwhile, or another attempt took over: nothing is ours to end

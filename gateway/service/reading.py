@@ -59,10 +59,30 @@ async def opened(site: Site, found: Readable, offset: int = 0, length: int | Non
     """The bytes, in runs; opened in a thread, and to be read in threads. Raises NotFound, Unavailable."""
     assert found.blob is not None
     blocks = await asyncio.to_thread(site.store(found.blob.store).get, found.blob.key, offset, length)
-    return _compared(blocks, found.image) if found.whole else blocks
+    if found.whole:
+        return _compared(blocks, found.image, _changed(found.image))
+    if site.limits.verify_downloads and offset == 0 and length in (None, found.blob.size):
+        return _compared(blocks, found.image, _damaged(found.image, found.blob))
+    return blocks
 
 
-def _compared(blocks: Iterator[bytes], image: Image) -> Iterator[bytes]:
+def _changed(image: Image) -> Unavailable:
+    return Unavailable(
+        f"The data of image {image.id} has changed at its source.",
+        remedy="Import the image anew.",
+        code="source-changed",
+    )
+
+
+def _damaged(image: Image, blob: Blob) -> Unavailable:
+    return Unavailable(
+        f"The data of image {image.id} in store {blob.store} is not what was recorded: blob {blob.key} is damaged.",
+        remedy="Read it from another store (?prefer=), or import the image anew.",
+        code="blob-damaged",
+    )
+
+
+def _compared(blocks: Iterator[bytes], image: Image, wrong: Unavailable) -> Iterator[bytes]:
     """The last run is held back until the hash is known to be right: whoever reads it to the end has the image."""
     digest = hashlib.new(image.os_hash_algo) if image.os_hash_algo else None
     held = b""
@@ -73,9 +93,5 @@ def _compared(blocks: Iterator[bytes], image: Image) -> Iterator[bytes]:
             yield held
         held = block
     if digest is not None and digest.hexdigest() != image.os_hash_value:
-        raise Unavailable(
-            f"The data of image {image.id} has changed at its source.",
-            remedy="Import the image anew.",
-            code="source-changed",
-        )
+        raise wrong
     yield held

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from gateway.model.errors import Conflict, NotFound, Refusal
+from gateway.model.errors import Conflict, NotFound, Refusal, Unavailable
 from gateway.model.image import Blob, BlobState, Image, Move, Status
-from gateway.model.imports import Import, ImportMove
 from gateway.ports import Transaction
-from gateway.service import approvals
-from gateway.service.images import doom, unkept
+from gateway.service import approvals, mirroring, resuming_end
+from gateway.service.images import doom
 from gateway.service.site import Site
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,6 @@ class Swept:
 
     blobs: int = 0
     images: int = 0
-    imports: int = 0
 
 
 async def sweep(site: Site) -> Swept:
@@ -42,18 +40,22 @@ async def sweep(site: Site) -> Swept:
     swept = Swept()
     now = site.clock.now()
     await approvals.settle(site, now)
-    swept.imports += await _end_lost_imports(site, now)
+    await resuming_end.settle(site, now)
     await _doom_dead_writers(site)
     for status, back in RECEPTIONS.items():
         swept.images += await _each(site, status, now, partial(_settle, site, back))
     swept.images += await _each(site, Status.UPLOADING, now - site.limits.staged_after, partial(_unstage, site))
-    swept.images += await _each(site, Status.QUEUED, now - site.limits.abandoned_after, _expire)
+    if site.upstream is None:  # else records end where they are kept
+        swept.images += await _each(site, Status.QUEUED, now - site.limits.abandoned_after, _expire)
     swept.blobs += await _remove_doomed(site)
+    swept.blobs += await _remove_forgotten(site)
+    if site.upstream is not None:
+        await mirroring.sweep(site)
     return swept
 
 
 async def settle_dead(site: Site) -> None:
-    """Before the first request: what earlier processes of this data folder were writing is theirs no more."""
+    """Before the first request: what processes were writing that are dead is theirs no more."""
     await _doom_dead_writers(site)
 
 
@@ -62,8 +64,10 @@ async def forever(site: Site, wake: asyncio.Event) -> None:
     while True:
         try:
             await sweep(site)
+        except Unavailable as away:
+            log.warning("reaper pass waits: %s", away.message)
         except Exception:
-            # The reaper must outlive any single fault: a full disk or a locked database passes.
+            # The reaper must outlive any single fault.
             log.exception("reaper pass failed")
         try:
             await asyncio.wait_for(wake.wait(), site.limits.reaper_interval.total_seconds())
@@ -80,7 +84,7 @@ async def _each(
     async for image in _abandoned(site, status, before):
         try:
             async with site.catalog.begin() as tx:
-                done += await act(tx, image)
+                done += await tx.image(image.id) == image and await act(tx, image)
         except (Conflict, NotFound):
             continue  # it moved while we looked
     return done
@@ -103,7 +107,7 @@ async def _settle(site: Site, back: Move, tx: Transaction, image: Image) -> bool
     """A reception or import that nobody carries on goes back to queued. Bytes that are staged wait for their import."""
     blobs = await tx.blobs(image.id)
     staged = back is Move.UNSTAGE and any(blob.state is BlobState.STAGED for blob in blobs)
-    if staged or _written(site, blobs):
+    if staged or await _written(site, tx, blobs) or await tx.open_upload(image.id):
         return False
     await tx.move_image(image.id, back, now=site.clock.now())
     await doom(tx, blobs)
@@ -113,15 +117,26 @@ async def _settle(site: Site, back: Move, tx: Transaction, image: Image) -> bool
 async def _unstage(site: Site, tx: Transaction, image: Image) -> bool:
     """Staged bytes nobody imported in time: the record stays, the bytes go."""
     blobs = await tx.blobs(image.id)
-    if _written(site, blobs):
+    if await _written(site, tx, blobs) or await tx.open_upload(image.id):
         return False
     await tx.move_image(image.id, Move.UNSTAGE, now=image.updated_at)
     await doom(tx, blobs)
     return True
 
 
-def _written(site: Site, blobs: Sequence[Blob]) -> bool:
-    return any(blob.id in site.writing for blob in blobs)
+async def _written(site: Site, tx: Transaction, blobs: Sequence[Blob]) -> bool:
+    living = await _living(tx)
+    return any(_held(site, living, blob) for blob in blobs)
+
+
+async def _living(tx: Transaction) -> frozenset[str]:
+    """The processes that nobody has buried."""
+    return frozenset(process.id for process in await tx.processes())
+
+
+def _held(site: Site, living: frozenset[str], blob: Blob) -> bool:
+    """Whether somebody may be writing these bytes. Of its own a process knows better; doomed ones end by themselves."""
+    return blob.id in site.writing or (blob.writer != site.writer and blob.writer in living)
 
 
 async def _expire(tx: Transaction, image: Image) -> bool:
@@ -134,35 +149,14 @@ async def _expire(tx: Transaction, image: Image) -> bool:
 
 
 async def _doom_dead_writers(site: Site) -> None:
-    """Intent rows nobody writes under any more, and bytes of images that are gone."""
-    async with site.catalog.begin() as tx:
-        found = [*await tx.writing_blobs(), *await tx.staged_without_image()]
-        await doom(tx, list({blob.id: blob for blob in found if blob.id not in site.writing}.values()))
-
-
-async def _end_lost_imports(site: Site, now: datetime) -> int:
-    """Open imports the engine no longer holds end by name."""
+    """Intent rows nobody writes under any more, and bytes of images that are gone; one image a transaction."""
     async with site.catalog.read() as tx:
-        works = await tx.open_imports()
-    lost = [work for work in works if not await approvals.is_held(site, work)]
-    for work in lost:
-        await _end_lost(site, work, now)
-    return len(lost)
-
-
-async def _end_lost(site: Site, work: Import, now: datetime) -> None:
-    values = {
-        "code": "lost",
-        "message": "The import was lost when the gateway stopped.",
-        "remedy": "Start it again.",
-        "sealed": None,
-    }
-    try:
+        living = await _living(tx)
+        found = [*await tx.writing_blobs(), *await tx.staged_without_image()]
+    dead = {blob.id: blob for blob in found if not _held(site, living, blob)}
+    for image_id in {blob.image_id: None for blob in dead.values()}:
         async with site.catalog.begin() as tx:
-            await tx.move_import(work.id, ImportMove.FAIL, attempt=None, now=now, values=values)
-            await doom(tx, [b for b in await unkept(tx, work.image_id) if b.id not in site.writing])
-    except Refusal:
-        return  # it has ended meanwhile
+            await doom(tx, [blob for blob in await tx.blobs(image_id) if dead.get(blob.id) == blob])
 
 
 async def _remove_doomed(site: Site) -> int:
@@ -172,10 +166,11 @@ async def _remove_doomed(site: Site) -> int:
     while True:
         async with site.catalog.read() as tx:
             page: Sequence[Blob] = await tx.doomed_blobs(PAGE, last)
+            living = await _living(tx)
         if not page:
             return removed
         for blob in page:
-            removed += blob.id not in site.writing and await _remove(site, blob)
+            removed += not _held(site, living, blob) and await _remove(site, blob)
         last = page[-1]
 
 
@@ -191,3 +186,14 @@ async def _remove(site: Site, blob: Blob) -> bool:
     async with site.catalog.begin() as tx:
         await tx.drop_blob(blob.id)
     return True
+
+
+async def _remove_forgotten(site: Site) -> int:
+    """Bytes of ours that came after others had thought us dead, removed what there was, and dropped the row."""
+    removed = 0
+    for blob in [one for one in site.landed.values() if one.id not in site.writing]:
+        async with site.catalog.read() as tx:
+            forgotten = await tx.blob(blob.id) is None
+        removed += forgotten and await _remove(site, blob)
+        del site.landed[blob.id]
+    return removed

@@ -73,7 +73,7 @@ def _source(origin: Origin, verdict: Verdict) -> dict[str, Any]:
     return {
         "kind": origin.kind,
         "method": origin.method,
-        "shown": dict(origin.shown),
+        "shown": {key: value for key, value in origin.shown.items() if key != "credential"},
         "size": sent.source_size,
         "digest": dict(sent.source_hashes or unchanged),
     }

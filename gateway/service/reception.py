@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,9 +12,11 @@ from gateway.model.caller import Caller
 from gateway.model.errors import BadRequest, BrokenUpload, Gone, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, require_formats, target
 from gateway.model.usage import Counted
+from gateway.ports import Transaction
 from gateway.service import history
 from gateway.service.afterwards import check_immediate, needs_import, run_after, streaming, whole
-from gateway.service.delivery import Delivery, Written, deliver, discard, new_blob
+from gateway.service.copies import Original
+from gateway.service.delivery import Delivery, Written, deliver, new_blob
 from gateway.service.images import activation, doom, writable
 from gateway.service.ingest import Ring
 from gateway.service.injecting import set_by_rule
@@ -23,6 +25,8 @@ from gateway.service.proofs import sent, used_up
 from gateway.service.receipts import Origin, receipt
 from gateway.service.site import Granted, Progress, Site
 from gateway.service.staged import Case, Staged
+from gateway.service.targets import landing
+from gateway.service.upstream import Filling, fill
 from gateway.service.usage import charge, hold, meter
 from gateway.stages.pipeline import Declared, Pipeline
 from gateway.stages.verdicts import covers, verdict_to_json
@@ -41,6 +45,13 @@ class Upload:
 
     chunks: AsyncIterator[bytes]
     size: int | None = None
+
+
+def _kept(site: Site, way: Way) -> BlobState:
+    """What becomes of bytes that have been judged: where another service holds the image, ours are not needed more."""
+    if not way.activates:
+        return BlobState.STAGED
+    return BlobState.KEPT if site.upstream is None else BlobState.DOOMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +81,13 @@ async def receive(
     async with site.catalog.read() as tx:
         image = await writable(tx, caller, image_id)
     _check_ready(image, way)
-    values = _known(site, caller, image, upload, store)
+    landed, stores = await landing(site, store)
+    values = _known(caller, image, upload, stores)
     judgement = await judge(site, UPLOAD, values, image_id=image_id)
     if way.activates:
         check_immediate(judgement.decision.plan.stages)
-    blob = new_blob(site, image_id, store or site.default_store)
-    delivery = _delivery(site, image, blob, judgement, upload.size)
+    blob = new_blob(site, image_id, landed)
+    delivery = delivery_of(site, image, blob, judgement, upload.size)
     with site.writes(blob.id, delivery.progress):
         async with site.catalog.begin() as tx:
             await tx.move_image(image_id, way.begin, now=site.clock.now())
@@ -90,14 +102,14 @@ async def receive(
             async with _pouring(ring, upload, site.limits.drain):
                 with site.metrics.taking(delivery.progress, delivery.pipeline):
                     written = await deliver(site, delivery, ring.blocks, ring.close)
-            await _end(site, way, blob, written, judgement.facts)
+            await keep(site, way, blob, written, judgement.facts)
 
 
-def check_takes(site: Site, store: str) -> None:
+async def check_takes(site: Site, store: str) -> None:
     """Raises BadRequest for a store nobody knows, Gone for one that only refers to bytes elsewhere."""
-    if store not in site.stores:
+    if store not in (site.stores if site.upstream is None else await site.upstream.stores()):
         raise BadRequest(f"Store {store} is not known here.", remedy="GET /v2/info/stores lists them.")
-    if site.stores[store].read_only:
+    if site.upstream is None and site.stores[store].read_only:
         raise Gone(
             "Adding images to store is disabled.",
             remedy=f"Store {store} is read-only; name one of: {', '.join(site.taking_stores)}.",
@@ -111,12 +123,15 @@ def _check_ready(image: Image, way: Way) -> None:
     target(image.status, way.begin)
 
 
-def _known(site: Site, caller: Caller, image: Image, upload: Upload, store: str | None) -> FactValues:
+def _known(caller: Caller, image: Image, upload: Upload, stores: tuple[str, ...]) -> FactValues:
     claim = {} if upload.size is None else {"request.size": upload.size}
-    return {**who(caller), **about(image), **claim, "request.stores": (store or site.default_store,)}
+    return {**who(caller), **about(image), **claim, "request.stores": stores}
 
 
-def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement, size: int | None) -> Delivery:
+def delivery_of(
+    site: Site, image: Image, blob: Blob, judgement: Judgement, size: int | None, elsewhere: int = 0
+) -> Delivery:
+    """The blob on its way under that decision; `elsewhere` are bytes of it that are charged to other blobs already."""
     plan = judgement.decision.plan
     pipeline = Pipeline(
         streaming(plan.stages),
@@ -126,7 +141,7 @@ def _delivery(site: Site, image: Image, blob: Blob, judgement: Judgement, size: 
         evidence=sent(image),
         tools=site.tools,
     )
-    charged = meter(site, blob, image.owner, plan.quotas, size)
+    charged = meter(site, blob, image.owner, plan.quotas, size, elsewhere)
     granted = Granted(site.policy.tree, UPLOAD, judgement.facts, image.id)
     progress = Progress(granted=[granted])
     return Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline, progress=progress, meter=charged)
@@ -177,13 +192,24 @@ async def _fill(ring: Ring, upload: Upload) -> None:
         ring.close()
 
 
-async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactValues) -> None:
-    """Judge once more, now that the bytes are known, and keep the result."""
+async def _nothing(tx: Transaction) -> None: ...
+
+
+async def keep(
+    site: Site,
+    way: Way,
+    blob: Blob,
+    written: Written,
+    values: FactValues,
+    also: Callable[[Transaction], Awaitable[None]] = _nothing,
+) -> None:
+    """Judge once more, now that the bytes are known, and keep the result; `also` is done in the same transaction."""
     facts = {**values, **seen(written.verdict)}
     judgement = await judge(site, UPLOAD, facts, image_id=blob.image_id, final=way.activates)
     after = Staged(blob=blob, verdict=written.verdict)
     if way.activates:
         after = await _after(site, after, judgement)
+    kept = _kept(site, way)
     now = site.clock.now()
     async with site.catalog.begin() as tx:
         image = await tx.image(blob.image_id)
@@ -191,10 +217,12 @@ async def _end(site: Site, way: Way, blob: Blob, written: Written, values: FactV
             raise Gone(f"Image {blob.image_id} was deleted while its data was uploaded.")
         await remember(tx, judgement, blob.image_id)
         row = {**written.row, "verdict": verdict_to_json(whole(after))}
-        await tx.move_blob(blob.id, BlobState.KEPT if way.activates else BlobState.STAGED, row)
+        await tx.move_blob(blob.id, kept, row)
+        await also(tx)
         await hold(tx, image.owner, judgement.decision.plan.quotas, {Counted.SIZE: 0})
         if way.activates:
-            await tx.add_location(blob.image_id, blob.id, now=now)
+            if kept is BlobState.KEPT:
+                await tx.add_location(blob.image_id, blob.id, now=now)
             origin = Origin(kind="upload", method=UPLOAD, shown={}, began=blob.created_at)
             await tx.add_receipt(receipt(site, blob.image_id, origin, whole(after), judgement, now=now))
             fields = activation(image, written.verdict, site.limits.image_hash)
@@ -215,7 +243,19 @@ async def _after(site: Site, staged: Staged, judgement: Judgement) -> Staged:
     if image is None:
         raise Gone(f"Image {staged.blob.image_id} was deleted while its data was uploaded.")
     case = Case(site=site, image=image, judgement=judgement, source={"name": UPLOAD})
-    return await run_after(case, staged, wanted)
+    after = await run_after(case, staged, wanted)
+    if site.upstream is not None:
+        await _sent_on(site, image, after, judgement)
+    return after
+
+
+async def _sent_on(site: Site, image: Image, after: Staged, judgement: Judgement) -> None:
+    """The image is active in the image service behind the gateway before it is said to be."""
+    stores = judgement.facts["request.stores"]
+    assert isinstance(stores, tuple)
+    original = Original(after.blob, after.verdict)
+    filling = Filling(image=image, original=original, stores=stores, properties=after.properties)
+    await fill(site, filling, site.writing.get(after.blob.id) or Progress())
 
 
 @asynccontextmanager
@@ -228,12 +268,16 @@ async def _undone_on_failure(site: Site, blob: Blob, way: Way, project: str) -> 
 
 
 async def _back(site: Site, blob: Blob, way: Way, project: str, error: BaseException) -> None:
-    """The image is queued again, as if nothing had been sent; what was wrong with it is remembered."""
-    await discard(site, blob)
+    """The image is queued again, as if nothing had been sent; what was wrong with it is remembered.
+
+    All of it or nothing: where the records took the last step and did not live to say so, the image is active, and
+    its bytes are its own.
+    """
     now = site.clock.now()
     try:
         async with site.catalog.begin() as tx:
             await tx.move_image(blob.image_id, way.back, now=now)
+            await doom(tx, [found for found in [await tx.blob(blob.id)] if found is not None])
             await history.failed(tx, project, error, now=now)
     except Refusal:
         pass  # deleted meanwhile, or the records are away: then the reaper settles it

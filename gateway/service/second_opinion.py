@@ -9,7 +9,6 @@ from pathlib import Path
 from gateway.model.decision import StageCall
 from gateway.model.errors import Unavailable
 from gateway.model.verdict import Verdict
-from gateway.ports import OnDisk
 from gateway.ports.converter import Converter
 from gateway.service.copies import Original, comparing
 from gateway.service.delivery import in_thread
@@ -58,9 +57,9 @@ def on_disk(site: Site, staged: Staged, room: Path) -> Path:
     """The staged bytes as a file, which nobody may write to: in place where the store has files, else a copy in `room`
     that was hashed on the way.
     """
-    store, key = site.store(staged.blob.store), staged.blob.key
-    if isinstance(store, OnDisk):
-        return store.path(key)
+    path = site.store(staged.blob.store).path(staged.blob.key)
+    if path is not None:
+        return path
     return site.spool.keep(room / "image", _compared(site, staged))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from gateway.jobs.heartbeat import Lease
 from gateway.model.errors import NotFound, Refusal
+from gateway.model.image import Blob, Image
 from gateway.model.receipt import Signature
 from gateway.policy.facts import FactValue
 from gateway.policy.rules import Policy
 from gateway.ports import Catalog, Clock, DecisionLog, Jobs, Method, Store
 from gateway.ports.converter import Converter
+from gateway.ports.upstream import Upstream
 from gateway.ports.webhooks import Webhooks
 from gateway.service.metrics import Metrics
 from gateway.service.policies import PolicyTrees
@@ -56,7 +60,8 @@ class Limits:
     `abandoned_after` is for records that stay queued, `staged_after` for staged bytes nobody imports. `members` is how
     many projects an image may be shared with, `properties` how many it may have. The formats are those a record may
     have here. `approval_after` is how long an import waits for a person where its policy does not say;
-    `approve_own` lets people decide about their own.
+    `approve_own` lets people decide about their own. `upload_expires` is how long a resumable upload waits for its
+    next byte, `upload_part` the size its bytes are kept in: what a crash can lose of it.
     """
 
     abandoned_after: timedelta = timedelta(hours=24)
@@ -67,6 +72,7 @@ class Limits:
     retry_delay: timedelta = timedelta(seconds=2)
     image_hash: str = "sha512"
     md5: bool = True
+    verify_downloads: bool = False
     members: int = 128
     properties: int = 128
     approval_after: timedelta = timedelta(days=7)
@@ -74,6 +80,8 @@ class Limits:
     disk_formats: tuple[str, ...] = ()
     container_formats: tuple[str, ...] = ()
     ring_blocks: int = 8
+    upload_expires: timedelta = timedelta(hours=24)
+    upload_part: int = 32 << 20
     drain: timedelta = timedelta(seconds=10)
 
 
@@ -114,16 +122,27 @@ class Progress:
         self.stop = self.stop or refusal
 
 
+@dataclass(slots=True)
+class Turn:
+    """A request that sends to a resumable upload. Asked to `stop`, it keeps what has come, and soon has `ended`."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(slots=True, kw_only=True)
 class Site:
     """Everything a service function may need. `writer` names this process, anew at each start.
 
-    `writing` holds the blobs this process is writing now, by id: the reaper keeps its hands off them and off their
-    images, and the end of the process tells them to fail; their imports go on after the restart. Images are read
-    from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good. `trees` are the
-    watched policy trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for; `tool_checks`,
-    by stage, say which tool that is, or raise Unavailable, in worker threads. `converter` opens and converts disks,
-    with files in the `spool`; None where this machine cannot.
+    While its `lease` is held, nobody thinks it dead. `writing` holds the blobs it is writing now, by id: the reaper
+    keeps its hands off them and off their images, and the end of the process tells them to fail; `landed` those whose
+    bytes are in their store, until their row has moved on. `turns` are the requests that send to resumable uploads, by
+    upload. `busy` are the images that something was done to after so many writes. `draining` takes no new work;
+    `address` is where it listens, once it does. Images are read from the store with the greatest of `weights`.
+    `hang_up` ends every fetch with a refusal, for good. `trees` are the watched policy trees: `live`, and `shadow`
+    where there is one. `tools` are what its stages ask for; `tool_checks`, by stage, say which tool that is, or raise
+    Unavailable, in worker threads. `converter` opens and converts disks, with files in the `spool`; None where this
+    machine cannot.
     """
 
     catalog: Catalog
@@ -137,6 +156,7 @@ class Site:
     tool_checks: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     converter: Converter | None = None
     spool: Spool = field(default_factory=Spool.nowhere)
+    upstream: Upstream | None = None
     policy: PolicyTrees
     decisions: DecisionLog
     jobs: Jobs
@@ -146,7 +166,13 @@ class Site:
     limits: Limits
     writer: str
     new_id: Callable[[], str]
+    lease: Lease = field(default_factory=Lease)
     writing: dict[str, Progress] = field(default_factory=dict)
+    landed: dict[str, Blob] = field(default_factory=dict)
+    turns: dict[str, Turn] = field(default_factory=dict)
+    busy: tuple[int, Mapping[str, Image]] | None = None
+    draining: bool = False
+    address: str = ""
     kick_reaper: Callable[[], None] = lambda: None
     hang_up: Callable[[Refusal], None] = lambda refusal: None
     metrics: Metrics = field(default_factory=Metrics)
@@ -175,6 +201,7 @@ class Site:
             self.kick_reaper()
             raise
         del self.writing[blob_id]
+        self.landed.pop(blob_id, None)
 
     def halt(self, refusal: Refusal, blob_ids: Sequence[str] | None = None) -> None:
         """Tell these deliveries to fail at their next block; all of them without ids."""

@@ -75,7 +75,8 @@ async def charge(tx: Transaction, project: str | None, blob: Blob, quotas: Seque
 class Meter:
     """Charges a blob as it grows; asked in the thread that writes it. Made on the event loop.
 
-    `charged` is what it is charged with so far, `capacity` the most its project may have.
+    `charged` is what it is charged with so far, `elsewhere` how much of that stands with other blobs, `capacity` the
+    most its project may have.
     """
 
     site: Site
@@ -83,6 +84,7 @@ class Meter:
     project: str | None
     capacity: int | None
     charged: int
+    elsewhere: int = 0
     stored: int = 0
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
@@ -100,17 +102,23 @@ class Meter:
         """Near its end, what is left of a quota is handed out in smaller steps: others may fit in yet."""
         needed = size - self.charged
         async with self.site.catalog.begin() as tx:
-            used = await tx.used(self.project, Counted.SIZE, lock=True)
+            await tx.charge(self.blob.id, size - self.elsewhere)
+            used = await tx.used(self.project, Counted.SIZE, lock=True) - needed
             if used + needed > capacity:
                 raise _refusal(Counted.SIZE, capacity, used, needed)
-            self.charged += max(needed, min(STEP, (capacity - used) // 4))
-            await tx.charge(self.blob.id, self.charged)
+            charged = self.charged + max(needed, min(STEP, (capacity - used) // 4))
+            await tx.charge(self.blob.id, charged - self.elsewhere)
+        self.charged = charged
 
 
-def meter(site: Site, blob: Blob, project: str | None, quotas: Sequence[Quota], size: int | None) -> Meter:
-    """The Meter of a blob that has been charged by `charge`, with the same size."""
-    charged = 1 if size is None else size
-    return Meter(site=site, blob=blob, project=project, capacity=capacity(quotas), charged=charged)
+def meter(
+    site: Site, blob: Blob, project: str | None, quotas: Sequence[Quota], size: int | None, elsewhere: int = 0
+) -> Meter:
+    """The Meter of a blob that has been charged by `charge`, with the same size; or of one whose bytes are charged
+    `elsewhere`, to the parts it is made of.
+    """
+    charged, most = 1 if size is None else size, capacity(quotas)
+    return Meter(site=site, blob=blob, project=project, capacity=most, charged=charged, elsewhere=elsewhere)
 
 
 async def offered(site: Site, caller: Caller) -> Offers:

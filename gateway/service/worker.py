@@ -1,4 +1,4 @@
-"""Carrying out one import: obtain the bytes, judge them, publish. Run by the durable engine, at least once.
+"""Carrying out one import: obtain the bytes, judge them, publish. Run by whoever has claimed it, at least once.
 
 What is already done is read from the records, not from memory: a staged blob is not fetched again after a crash.
 Every publish is fenced by the attempt number, so that a worker that was thought dead changes nothing.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from gateway.model.errors import Cancelled, Conflict, Interrupted, Refusal, SourceRefused, Unavailable
@@ -30,35 +30,39 @@ from gateway.service.locations import Unkept, bytes_changed, place_key
 from gateway.service.publishing import fail, publish, publish_copies
 from gateway.service.site import Site
 from gateway.service.staged import Case, Staged
+from gateway.service.upstream import Filling, fill
 from gateway.service.usage import charge, meter
-from gateway.stages.evidence import SUMS_URL
+from gateway.stages.evidence import SUMS_URL, spent
 from gateway.stages.images.agreement import match
 from gateway.stages.pipeline import Pipeline
 from gateway.stages.verdicts import covers, proves, verdict_from_json
 
 log = logging.getLogger(__name__)
 
-RESTARTS = 20
-"""An import that was begun more often than this is given up: it is probably what kills its workers."""
+RESTARTS = 40
+"""An import that was begun and taken away more often than this is given up: it is probably what kills its workers."""
 
 
-async def run(site: Site, import_id: str) -> None:
-    """Try until the import has ended by name. Returns also when somebody else has ended it."""
+async def run(site: Site, work: Import) -> None:
+    """Try until a claimed import has ended by name. Returns also when it is not this process's any more."""
     tries_left = site.limits.attempts - 1
+    again = False
     while True:
         try:
-            await _try(site, import_id, tries_left)
+            work = await _begun_again(site, work) if again else work
+            await _try(site, work, tries_left)
             return
         except Cancelled:
             return
         except Interrupted:
-            # Never returning keeps the work in the engine's hands: it starts anew with the next process.
-            await asyncio.Event().wait()
+            await _hand_back(site, work)
+            return
         except _Again:
             tries_left -= 1
         except Unavailable as away:
             # The records themselves: nothing can end by name before they are back.
-            log.warning("import %s waits: %s", import_id, away.message)
+            log.warning("import %s waits: %s", work.id, away.message)
+        again = True
         await asyncio.sleep(site.limits.retry_delay.total_seconds())
 
 
@@ -66,8 +70,22 @@ class _Again(Exception):
     """A fault that may pass, and tries are left."""
 
 
-async def _try(site: Site, import_id: str, tries_left: int) -> None:
-    attempt = await _begin(site, import_id)
+async def _begun_again(site: Site, work: Import) -> Import:
+    async with site.catalog.begin() as tx:
+        return await tx.begin_attempt(work.id, runner=site.writer, now=site.clock.now())
+
+
+async def _hand_back(site: Site, work: Import) -> None:
+    """This process stops, so another one goes on; or it was thought dead, and another one has it already."""
+    try:
+        async with site.catalog.begin() as tx:
+            await tx.release_import(work.id, work.attempt)
+    except Unavailable as away:
+        log.warning("import %s is not handed back: %s", work.id, away.message)  # it is, once this process is buried
+
+
+async def _try(site: Site, work: Import, tries_left: int) -> None:
+    attempt = await _begin(site, work)
     try:
         await (_copy if attempt.copies else _import)(attempt, last=not tries_left)
     except (Cancelled, Interrupted):
@@ -81,7 +99,7 @@ async def _try(site: Site, import_id: str, tries_left: int) -> None:
         await fail(attempt, refusal)
     except Exception:
         # The last net: a fault of our own must still end the import by name, or it would stay open for ever.
-        log.exception("import %s of image %s failed", import_id, attempt.image.id)
+        log.exception("import %s of image %s failed", work.id, attempt.image.id)
         await fail(attempt, _internal(attempt.work))
 
 
@@ -95,8 +113,22 @@ async def _import(attempt: Attempt, *, last: bool) -> None:
             blob, verdict = await _deliver(attempt, _once_more(attempt, blob, verdict.as_sent, judgement), judgement)
         match(verdict.as_sent, attempt.declared)
         after = await run_after(_case(attempt, judgement), Staged(blob=blob, verdict=verdict), wanted)
-        blobs = await filled(attempt, Original(after.blob, after.verdict), last=last)
+        blobs = await _placed(attempt, after, last=last)
     await publish(attempt, blobs, whole(after), after.judgement or judgement, after.properties)
+
+
+async def _placed(attempt: Attempt, after: Staged, *, last: bool) -> Sequence[Blob]:
+    """The blobs the image will be read from; none where an image service behind the gateway has taken its bytes."""
+    original, work = Original(after.blob, after.verdict), attempt.work
+    if attempt.site.upstream is None:
+        return await filled(attempt, original, last=last)
+    taken = spent(attempt.description.properties) if attempt.description else {}
+    properties = {**taken, **after.properties}
+    filling = Filling(
+        image=attempt.image, original=original, stores=work.stores, properties=properties, again=work.attempt > 1
+    )
+    await fill(attempt.site, filling, attempt.progress)
+    return ()
 
 
 def _case(attempt: Attempt, judgement: Judgement) -> Case:
@@ -124,11 +156,11 @@ def _internal(work: Import) -> Refusal:
     )
 
 
-async def _begin(site: Site, import_id: str) -> Attempt:
-    """Take the import: one more attempt. Bytes that an earlier attempt left unfinished are doomed."""
-    now = site.clock.now()
+async def _begin(site: Site, work: Import) -> Attempt:
+    """What this attempt stands on. Bytes that an earlier one left unfinished are doomed."""
     async with site.catalog.begin() as tx:
-        work = await tx.begin_attempt(import_id, now=now)
+        if not await tx.progress(work.id, work.attempt, {"bytes_done": work.bytes_done}):
+            raise Cancelled("The image was deleted, or another attempt took over.")
         image = await tx.image(work.image_id)
         if image is None:
             raise Cancelled(f"Image {work.image_id} is gone.")
@@ -189,6 +221,7 @@ def _once_more(attempt: Attempt, staged: Blob, sent: Verdict, judgement: Judgeme
 
 
 def _closing(attempt: Attempt, source: Source) -> Iterator[Block]:
+    attempt.source = source
     try:
         check_size(attempt, source)
         if attempt.meter is not None:
@@ -203,7 +236,7 @@ async def _deliver(
 ) -> tuple[Blob, Verdict]:
     """Into the first store; where not all have to succeed, into the first that takes it."""
     refusals: list[Refusal] = []
-    for store in attempt.work.stores[: 1 if attempt.work.all_must_succeed else None]:
+    for store in _landings(attempt):
         try:
             return await _delivered(attempt, store, blocks, judgement)
         except Interrupted:
@@ -212,6 +245,13 @@ async def _deliver(
             attempt.failed[store] = refusal
             refusals.append(refusal)
     raise refusals[0]
+
+
+def _landings(attempt: Attempt) -> Sequence[str]:
+    """The stores the bytes may be written to first."""
+    if attempt.site.upstream is not None:
+        return (attempt.site.default_store,)
+    return attempt.work.stores[: 1 if attempt.work.all_must_succeed else None]
 
 
 async def _delivered(

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from gateway.policy.problems import Problem
+from gateway.policy.quantity import parse_size
 from gateway.policy.reader import Node
 from gateway.settings.building import seconds
+from gateway.settings.sourcechecks import check_sources, entries
+from gateway.settings.storechecks import check_store
 
 LONGEST_TTL = 60.0
+
+_LEAST_PART, _MOST_PART = 1 << 20, 1 << 30
 
 _NEEDED = {
     "basic": {"htpasswd": "a password file", "users": "users with a project each"},
@@ -23,7 +28,15 @@ _NEEDED = {
 
 def check(node: Node) -> list[Problem]:
     """Every problem the schema does not see; the tree may have others that it does."""
-    return [*_stores(node), *_identity(node), *_networks(node), *_scanner(node)]
+    return [
+        *_stores(node),
+        *_backend(node),
+        *_identity(node),
+        *_networks(node),
+        *_scanner(node),
+        *_parts(node),
+        *check_sources(node),
+    ]
 
 
 def _stores(node: Node) -> Iterator[Problem]:
@@ -39,17 +52,30 @@ def _stores(node: Node) -> Iterator[Problem]:
         if default is not None and default.value is True and defaults > 1:
             yield default.problem("two-defaults", "another store is the default already", "only one can be")
         yield from _elsewhere(store)
+        yield from check_store(store, node)
     if stores and all(_says(store, "type", "http") for store in stores):
-        yield stores[0].problem("no-store", "no store takes bytes", "add one of type filesystem")
+        yield stores[0].problem("no-store", "no store takes bytes", "add one of type filesystem or s3")
+
+
+def _backend(node: Node) -> Iterator[Problem]:
+    """An image service behind the gateway has to be found, and takes bytes from a user it knows."""
+    backend = node.get("backend")
+    if backend is None or backend.value != "glance":
+        return
+    endpoint, identity = _at(node, "upstream.endpoint"), _at(node, "identity.type")
+    if endpoint is None or not endpoint.value:
+        yield backend.problem("no-upstream", "backend glance needs the URL of one", "write upstream.endpoint")
+    if identity is None or identity.value != "keystone":
+        yield backend.problem(
+            "no-keystone", "backend glance needs the Keystone it trusts", "set identity.type: keystone"
+        )
 
 
 def _elsewhere(store: Node) -> Iterator[Problem]:
-    """A store of type http has no folder, and nothing can be put there."""
+    """Nothing can be put into a store of type http."""
+    default = store.get("default")
     if not _says(store, "type", "http"):
         return
-    path, default = store.get("path"), store.get("default")
-    if path is not None and path.value is not None:
-        yield path.problem("no-path", "a store of type http has no folder", "leave it out")
     if default is not None and default.value is True:
         yield default.problem("read-only-default", "imports cannot go to a store of type http", "choose another")
 
@@ -89,8 +115,8 @@ def _seconds(node: Node) -> float:
 
 
 def _networks(node: Node) -> Iterator[Problem]:
-    fetch = node.get("fetch")
-    for item in _items(fetch, "allowed_networks") if fetch else ():
+    fetch, sources = node.get("fetch"), entries(node, "sources")
+    for item in [item for one in (fetch, *sources) if one for item in _items(one, "allowed_networks")]:
         try:
             ip_network(str(item.value))
         except ValueError as error:
@@ -101,6 +127,16 @@ def _scanner(node: Node) -> Iterator[Problem]:
     path, host = _at(node, "stages.malware_scan.socket"), _at(node, "stages.malware_scan.host")
     if path is not None and path.value is not None and host is not None and host.value is not None:
         yield host.problem("two-scanners", "clamd has a socket already", "name a socket or a host")
+
+
+def _parts(node: Node) -> Iterator[Problem]:
+    size = _at(node, "imports.upload_part")
+    try:
+        fits = size is None or _LEAST_PART <= parse_size(str(size.value)) <= _MOST_PART
+    except ValueError:
+        return  # the schema says so already
+    if not fits and size is not None:
+        yield size.problem("bad-part", "a part of an upload has from 1MiB to 1GiB", "write 32MiB")
 
 
 def _items(node: Node, key: str) -> list[Node]:

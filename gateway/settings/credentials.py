@@ -13,11 +13,13 @@ class Credential:
 
     `s3`: `access_key`, `secret_key`, perhaps `session_token`. `basic`: `username`, `password`. `bearer`: `token`.
     `keystone`: `auth_url`, `username`, `password`, `project` and the domains' names. `tempauth`: `auth_url`,
-    `username`, `password`. Instead of a secret, the file that holds it: `secret_file`, read anew at each use, so that
-    a secret can be changed under a running service.
+    `username`, `password`. `google`: the key of a service account, as JSON, in `secret_file`. Instead of a secret, the
+    file that holds it: `secret_file`, read anew at each use, so that a secret can be changed under a running service.
+    `hosts` are the sources it may be sent to, as patterns; without any it is for stores alone. `plain_http` lets it be
+    sent where others can listen.
     """
 
-    type: Literal["s3", "basic", "bearer", "keystone", "tempauth"]
+    type: Literal["s3", "basic", "bearer", "keystone", "tempauth", "google"]
     access_key: str | None = None
     secret_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
@@ -29,6 +31,13 @@ class Credential:
     project: str | None = None
     user_domain: str = "Default"
     project_domain: str = "Default"
+    hosts: tuple[str, ...] = ()
+    plain_http: bool = False
+
+    @property
+    def user(self) -> str:
+        """The name that goes with the secret; empty where there is none."""
+        return self.access_key or self.username or ""
 
     @property
     def secret(self) -> str:

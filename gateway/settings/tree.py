@@ -14,9 +14,11 @@ from typing import Literal
 
 from gateway.model.caller import Caller
 from gateway.settings.credentials import Credential
+from gateway.settings.sources import SourceSettings
 from gateway.settings.stages import StageSettings
 from gateway.settings.stores import StoreSettings
 from gateway.settings.units import Bytes, Seconds
+from gateway.settings.upstream import UpstreamSettings
 from gateway.shipped_files import shipped
 
 Network = IPv4Network | IPv6Network
@@ -28,7 +30,8 @@ class ServerSettings:
 
     `public_endpoint` is the URL clients use, for links; None takes it from each request. `minimum_rate` is what a
     client must send at least, in bytes a second; `header_timeout` covers a request's head, `idle_timeout` a pause in
-    its body, `shutdown_timeout` what a stop waits for open requests. `metrics` says who may read `/metrics`.
+    its body, `shutdown_timeout` what a stop waits for open requests, after `drain_notice`
+    in which balancers see that it is to stop. `metrics` says who may read `/metrics`.
     """
 
     host: str = "127.0.0.1"
@@ -40,6 +43,7 @@ class ServerSettings:
     max_headers: int = 100
     max_header_size: Bytes = 32 << 10
     shutdown_timeout: Seconds = 20.0
+    drain_notice: Seconds = 0.0
     metrics: Literal["off", "loopback", "any"] = "loopback"
 
     @property
@@ -53,9 +57,15 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogSettings:
-    """Where the records are: an SQLAlchemy URL; None is records.sqlite in the data folder."""
+    """Where the records are: an SQLAlchemy URL; None is records.sqlite in the data folder.
 
-    url: str | None = None
+    For PostgreSQL: `password_file` holds the password of a URL that has none; `pool_size` connections at the most
+    read, and as many write.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+    pool_size: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +137,8 @@ class IdentitySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSettings:
-    """What image records hold. `md5` fills `checksum`, which some clients still compare.
+    """What image records hold. `md5` fills `checksum`, which some clients still compare. `verify_downloads` compares
+    what is read with the image's hash, and breaks off a download that would end with other bytes.
 
     `show_locations` shows owners where their images are, and lets them change it (`locations` in PATCH).
     """
@@ -142,18 +153,26 @@ class ImageSettings:
     max_tags: int = 128
     max_members: int = 128
     show_locations: bool = False
+    verify_downloads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSettings:
-    """How imports run. `retries` come after a first try; `abandoned_after` frees records that stay queued,
-    `staged_after` staged bytes nobody imports; `progress_interval` is how often progress is recorded.
+    """How imports run. Each gateway runs `concurrency` of them, all together `per_project` of one project; one that
+    gives no sign of life for `lease` is thought dead, by the others on its database. `retries` come after a first
+    try; `abandoned_after` frees records that stay queued,
+    `staged_after` staged bytes nobody imports, `upload_expires` resumable uploads nobody goes on with; `upload_part`
+    is what of those is acknowledged at a time; `progress_interval` is how often progress is recorded.
     """
 
     concurrency: int = 4
+    per_project: int | None = None
+    lease: Seconds = 15.0
     retries: int = 4
     abandoned_after: Seconds = 86400.0
     staged_after: Seconds = 86400.0
+    upload_expires: Seconds = 86400.0
+    upload_part: Bytes = 32 << 20
     reaper_interval: Seconds = 60.0
     progress_interval: Seconds = 1.0
 
@@ -162,7 +181,8 @@ class ImportSettings:
 class FetchSettings:
     """How sources are fetched. `allowed_networks` opens private ranges; a policy can only narrow `ports`.
 
-    `minimum_rate` in bytes a second; `idle_timeout` is the longest silence of a source.
+    `minimum_rate` in bytes a second; `idle_timeout` is the longest silence of a source; `resumes` is how often a fetch
+    goes on after its connection broke.
     """
 
     allowed_networks: tuple[Network, ...] = ()
@@ -172,6 +192,7 @@ class FetchSettings:
     idle_timeout: Seconds = 30.0
     total_timeout: Seconds = 21600.0
     minimum_rate: Bytes = 16 << 10
+    resumes: int = 5
     ca_file: Path | None = None
 
 
@@ -213,8 +234,11 @@ class Settings:
     """The whole of gateway.yaml. `data` is the folder for everything that has no place of its own."""
 
     data: Path = Path("data")
+    secret_key: Path | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
     catalog: CatalogSettings = field(default_factory=CatalogSettings)
+    backend: Literal["stores", "glance"] = "stores"
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     stores: tuple[StoreSettings, ...] = (StoreSettings(name="local", default=True),)
     policy: PolicySettings = field(default_factory=PolicySettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
@@ -224,6 +248,7 @@ class Settings:
     stages: StageSettings = field(default_factory=StageSettings)
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
     credentials: Mapping[str, Credential] = field(default_factory=dict)
+    sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     metadefs: MetadefSettings = field(default_factory=MetadefSettings)
     receipts: ReceiptSettings = field(default_factory=ReceiptSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -247,7 +272,12 @@ class Settings:
     @property
     def secret_key_path(self) -> Path:
         """The key that seals what only the worker may read."""
-        return self.data / "secret.key"
+        return self.secret_key or self.data / "secret.key"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other gateways may work on the same records."""
+        return not self.catalog_url.startswith("sqlite")
 
     @property
     def receipt_key_path(self) -> Path:

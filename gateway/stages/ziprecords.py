@@ -19,6 +19,10 @@ ZIP64, SECOND_NAME = 0x0001, 0x7075
 UTF8 = 1 << 11
 
 
+NEWEST = 63
+"""Version 6.3, in tenths."""
+
+
 class Fault(StrEnum):
     """The codes a zip is refused by."""
 
@@ -58,7 +62,8 @@ class Member:
 
 def local_member(head: bytes) -> Member:
     """A whole local header. Raises Wrong."""
-    _, _, flags, method, _, _, total, packed, unpacked, name, _ = LOCAL.unpack_from(head)
+    _, needed, flags, method, _, _, total, packed, unpacked, name, _ = LOCAL.unpack_from(head)
+    _check_version(needed)
     wide = extra(head[LOCAL.size + name :])
     unpacked, packed = widened((unpacked, packed), wide)
     text = named(head[LOCAL.size : LOCAL.size + name], flags)
@@ -70,7 +75,8 @@ def central_member(record: bytes) -> Member:
     if len(record) < CENTRAL.size or not record.startswith(CENTRAL_MARK):
         raise contradiction("has no directory where it says")
     fields = CENTRAL.unpack_from(record)
-    _, made, _, flags, method, _, _, total, packed, unpacked, name, more, comment, disk, _, attributes, at = fields
+    _, made, needed, flags, method, _, _, total, packed, unpacked, name, more, comment, disk, _, attributes, at = fields
+    _check_version(needed)
     end = CENTRAL.size + name + more
     if record[end + comment :].startswith(CENTRAL_MARK):
         raise Wrong(Fault.MEMBERS, "has several members")
@@ -85,6 +91,12 @@ def central_member(record: bytes) -> Member:
         flags=flags, method=method, sum=total, packed=packed, unpacked=unpacked, name=text,
         folder=bool(attributes & 0x10), mode=mode,
     )  # fmt: skip
+
+
+def _check_version(needed: int) -> None:
+    """APPNOTE 4.4.3 ends at 6.3; readers that know no more refuse what asks for it."""
+    if needed & 0xFF > NEWEST:
+        raise Wrong(Fault.METHOD, f"needs version {(needed & 0xFF) / 10} of a reader")
 
 
 def named(run: bytes, flags: int) -> str:

@@ -90,6 +90,9 @@ class FilesystemStore:
             if KEY.fullmatch(key):
                 yield key
 
+    def close(self) -> None:
+        """Nothing is kept."""
+
     def _open(self, key: str) -> tuple[int, int]:
         """A descriptor of the blob and its size in bytes. Raises NotFound, also for what is no plain file."""
         check_key(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from gateway.model.errors import Gone, NotFound, Refusal, Unavailable
 from gateway.ports import Block, Source
@@ -57,6 +58,12 @@ class HttpStore:
 
     def keys(self) -> Iterator[str]:
         return iter(())
+
+    def path(self, key: str) -> Path | None:
+        return None
+
+    def close(self) -> None:
+        """Every fetch closes its own."""
 
     def _cut(self, source: Source, offset: int, length: int | None) -> Iterator[bytes]:
         skipped, left = offset, length

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -38,14 +39,23 @@ class FernetSeal:
 
 
 def open_seal(path: Path) -> FernetSeal:
-    """The seal whose key is in `path`, made there on first use."""
+    """The seal whose key is in `path`, made there on first use; of several who make it at once, all get the same."""
+    if not path.exists():
+        _make_key(path)
+    return FernetSeal(path.read_bytes().strip())
+
+
+def _make_key(path: Path) -> None:
+    """Whole or not at all: another gateway may read it as soon as it is there."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return FernetSeal(path.read_bytes().strip())
-    key = Fernet.generate_key()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    return FernetSeal(key)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(part, path)
+    finally:
+        part.unlink()

@@ -12,9 +12,12 @@ ROOT = Path(__file__).parents[2]
 LONG = [
     "tests.bench",
     "tests.faults",
+    "tests.fleet",
     "tests.interop",
     "tests.isolation",
+    "tests.matrix",
     "tests.schema_fuzz",
+    "tests.stores",
     "tests.policy.campaign",
     "tests.policy.fuzz",
 ]

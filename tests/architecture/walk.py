@@ -29,7 +29,13 @@ ROOT = str(Path(gateway.__file__).parent)
 DOORS = ("/policy/", "/stages/decompress.py", "/stages/inspect.py", "/stages/checksum.py", "/stages/verdicts.py")
 
 
-BESIDE = ("/service/reaper.py", "/service/stopping.py", "/service/reloading.py")
+BESIDE = (
+    "/jobs/queue.py",
+    "/service/elsewhere.py",
+    "/service/reaper.py",
+    "/service/stopping.py",
+    "/service/reloading.py",
+)
 """What runs on its own and may do so during the call."""
 
 

@@ -17,7 +17,20 @@ from random import Random
 from rich.console import Console
 
 from gateway.policy.quantity import parse_size
-from tests.bench import decisions, lists, memory, requests, scanning, stages, tokens, transfer
+from tests.bench import (
+    decisions,
+    fronted,
+    lists,
+    memory,
+    object_store,
+    requests,
+    resumable,
+    scale,
+    scanning,
+    stages,
+    tokens,
+    transfer,
+)
 from tests.bench.meter import MIB, Others, counts_writes
 from tests.bench.report import Figure, Skipped, show
 
@@ -50,11 +63,19 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "transfer": lambda plan: transfer.measure(
         plan.folder / "transfer", plan.image, plan.size, plan.rounds, counts_writes=plan.counts_writes
     ),
+    "resumable": lambda plan: resumable.measure(
+        plan.folder / "resumable", plan.image, plan.size, plan.rounds, counts_writes=plan.counts_writes
+    ),
     "memory": lambda plan: memory.measure(plan.folder / "memory", plan.image, SIZES[:2] if plan.quick else SIZES),
+    "object-store": lambda plan: object_store.measure(plan.folder / "bucket", plan.image, plan.size, plan.rounds),
+    "scale": lambda plan: scale.measure(plan.folder / "scale", plan.image, 1 if plan.quick else 2),
     "stages": lambda plan: stages.measure(plan.image, plan.size, plan.rounds),
     "requests": lambda plan: requests.measure(plan.folder / "requests", 1 if plan.quick else 4, plan.rounds),
     "keystone": lambda plan: tokens.measure(
         plan.folder / "keystone", plan.venv, 1 if plan.quick else 4, plan.rounds, install=plan.installs
+    ),
+    "front": lambda plan: fronted.measure(
+        plan.folder / "front", plan.venv, plan.image, plan.size, 2 if plan.quick else 6, plan.rounds
     ),
     "uploads": lambda plan: requests.measure_beside_uploads(plan.folder / "uploads", plan.image, plan.rounds),
     "lists": lambda plan: lists.measure(

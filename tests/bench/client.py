@@ -23,7 +23,7 @@ MIB = 1 << 20
 class Client:
     """Requests over one connection each. Raises RuntimeError with the server's words for an answer above 299.
 
-    `headers` go with what is asked by `ask`.
+    `headers` go with every one.
     """
 
     address: Address
@@ -44,7 +44,7 @@ class Client:
     def send(self, path: str, file: Path, size: int) -> None:
         """PUT `size` bytes from the kernel's own copy of the file, from its start again where the file is shorter."""
         with socket.create_connection(self.address, timeout=PATIENCE) as connection, file.open("rb") as source:
-            connection.sendall(request("PUT", path, length=size, mime=OCTETS))
+            connection.sendall(request("PUT", path, length=size, mime=OCTETS, headers=self.headers))
             length = os.fstat(source.fileno()).st_size
             for start in range(0, size, length):
                 connection.sendfile(source, 0, min(length, size - start))
@@ -55,7 +55,7 @@ class Client:
     def receive(self, path: str, size: int) -> None:
         """GET a body of `size` bytes into one buffer."""
         with socket.create_connection(self.address, timeout=PATIENCE) as connection:
-            connection.sendall(request("GET", path))
+            connection.sendall(request("GET", path, headers=self.headers))
             head = connection.recv(1 << 16)
             if not head.startswith(b"HTTP/1.1 2"):
                 raise RuntimeError(f"GET {path}: {head.decode(errors='replace')}")
@@ -65,6 +65,23 @@ class Client:
                 left -= count
         if left:
             raise RuntimeError(f"GET {path}: {left} of {size} bytes are missing")
+
+
+class Once:
+    """A connection for each small request, as clients that were just started make them."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    def ask(self, request: bytes) -> None:
+        """Raises RuntimeError for an answer above 299."""
+        connection = KeptAlive(self._address)
+        try:
+            connection.ask(request)
+        finally:
+            connection.close()
+
+    def close(self) -> None: ...
 
 
 class KeptAlive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,9 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.bench.client import MIB, Client
+from tests.bench.client import MIB, Address, Client
 from tests.bench.meter import Meter
-from tests.bench.service import announced
 
 BLOCKS = 8
 Use = Callable[[memoryview], object]
@@ -61,6 +61,15 @@ def referred(folder: Path, image: Path) -> Iterator[Reference]:
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+def announced(process: subprocess.Popen[str]) -> Address:
+    """The address in the line a server prints once it listens."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://(\S+?):(\d+)", line):
+            return found[1], int(found[2])
+    raise RuntimeError("the server did not start; its messages are above")
 
 
 @dataclass(slots=True)

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-from tests.bench.client import Address, KeptAlive, request
+from tests.bench.client import Address, KeptAlive, Once, request
 from tests.bench.meter import MIB
 from tests.bench.report import Figure, Kind, Samples, figures
 from tests.bench.service import RECORD, Service, served
 
 CONNECTIONS = 8
+Line = type[KeptAlive] | type[Once]
 UPLOADS = 4
 UPLOAD_SIZE = 256 * MIB
 PAUSE = 0.005
@@ -66,25 +67,32 @@ def measure_beside_uploads(folder: Path, image: Path, rounds: int) -> list[Figur
     return figures(f"beside {UPLOADS} uploads of {UPLOAD_SIZE // MIB} MiB", samples, BESIDE)
 
 
-def measured(address: Address, name: str, asked: bytes, seconds: float, samples: Samples) -> None:
+def measured(
+    address: Address, name: str, asked: bytes, seconds: float, samples: Samples, line: Line = KeptAlive
+) -> None:
     """One run with all connections: how many a second, and how long one waits."""
-    waits = load(address, asked, seconds)
+    waits = load(address, asked, seconds, line)
     samples[name].append(len(waits) / seconds)
     note_waits(samples, name, waits)
 
 
-def load(address: Address, asked: bytes, seconds: float) -> list[float]:
+def load(address: Address, asked: bytes, seconds: float, line: Line = KeptAlive) -> list[float]:
     """What each request waited, in seconds, with all connections as busy as can be."""
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         until = time.perf_counter() + seconds
-        runs = [threads.submit(ask, address, asked, lambda: time.perf_counter() < until) for _ in range(CONNECTIONS)]
+        runs = [
+            threads.submit(ask, address, asked, lambda: time.perf_counter() < until, line=line)
+            for _ in range(CONNECTIONS)
+        ]
         return [wait for run in runs for wait in run.result()]
 
 
-def ask(address: Address, asked: bytes, go_on: Callable[[], bool], pause: float = 0) -> list[float]:
+def ask(
+    address: Address, asked: bytes, go_on: Callable[[], bool], pause: float = 0, line: Line = KeptAlive
+) -> list[float]:
     """Ask one after the other over one connection; `pause` seconds in between."""
     waits = []
-    connection = KeptAlive(address)
+    connection = line(address)
     while go_on():
         began = time.perf_counter()
         connection.ask(asked)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.bench.client import Address, Client
+from tests.bench.client import Client
 from tests.bench.meter import Meter
+from tests.serving.process import Process
 
 POLICY = """\
 version: 1
@@ -72,15 +72,13 @@ def served(folder: Path, *, source_port: int = 80, more: Mapping[str, Any] | Non
     """
     blobs = folder / "blobs"
     settings = _settings(folder, blobs, source_port, more or {})
-    command = [str(Path(sys.executable).with_name("import-gateway")), "serve", "--port", "0", "--config", str(settings)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            client = Client(announced(process))
-            wait_for(client)
-            yield Service(client, Meter(process.pid), blobs)
-        finally:
-            process.terminate()
-            process.wait(timeout=PATIENCE)
+    process = Process(folder, "--config", str(settings))
+    try:
+        process.start()
+        url = urlsplit(process.url)
+        yield Service(Client((str(url.hostname), url.port or 80)), Meter(process.pid), blobs)
+    finally:
+        process.kill(signal.SIGTERM)
 
 
 def _settings(folder: Path, blobs: Path, source_port: int, more: Mapping[str, Any]) -> Path:
@@ -98,25 +96,3 @@ def _settings(folder: Path, blobs: Path, source_port: int, more: Mapping[str, An
     path = folder / "gateway.yaml"
     path.write_text(json.dumps(settings))
     return path
-
-
-def wait_for(client: Client) -> None:
-    """The port is taken when the line is printed; it answers a moment later."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            client.ask("GET", "/versions")
-            return
-        except ConnectionRefusedError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-
-
-def announced(process: subprocess.Popen[str]) -> Address:
-    """The address in the line a server prints once it listens."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"http://(\S+?):(\d+)", line):
-            return found[1], int(found[2])
-    raise RuntimeError("the server did not start; its messages are above")

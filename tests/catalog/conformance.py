@@ -228,6 +228,24 @@ class CatalogSuite:
 
         played(place, scene)
 
+    def test_kept_blobs_come_by_id_in_pages(self, place: Path) -> None:
+        async def scene(catalog: Catalog) -> None:
+            one = image()
+            await added(catalog, one)
+            blobs = sorted((blob(one) for _ in range(4)), key=lambda made: made.id)
+            async with catalog.begin() as tx:
+                for made in blobs:
+                    await tx.add_blob(made)
+                for made in blobs[:3]:
+                    await tx.move_blob(made.id, BlobState.STAGED, {"size": 1})
+                    await tx.move_blob(made.id, BlobState.KEPT)
+            async with catalog.read() as tx:
+                assert [kept.id for kept in await tx.kept_blobs()] == [made.id for made in blobs[:3]]
+                assert [kept.id for kept in await tx.kept_blobs(limit=2)] == [made.id for made in blobs[:2]]
+                assert [kept.id for kept in await tx.kept_blobs(blobs[1].id, 2)] == [blobs[2].id]
+
+        played(place, scene)
+
     def test_a_blob_is_readable_from_kept_to_doomed_alone(self, place: Path) -> None:
         one = image()
         bytes_ = blob(one)
@@ -239,7 +257,9 @@ class CatalogSuite:
                 await tx.add_location(one.id, bytes_.id, now=NOW)
                 assert list(await tx.locations(one.id)) == []
                 staged = await tx.move_blob(bytes_.id, BlobState.STAGED, {"size": 7, "verdict": {"size": 7}})
-                assert staged == replace(bytes_, state=BlobState.STAGED, size=7, verdict={"size": 7}, charged=7)
+                assert staged == replace(
+                    bytes_, state=BlobState.STAGED, size=7, verdict={"size": 7}, charged=7, writer=""
+                )
                 assert list(await tx.locations(one.id)) == []
                 kept = await tx.move_blob(bytes_.id, BlobState.KEPT)
                 assert list(await tx.locations(one.id)) == [kept]
@@ -261,7 +281,7 @@ class CatalogSuite:
                 await tx.move_blob(bytes_.id, BlobState.KEPT)
                 with pytest.raises(Conflict):
                     await tx.move_blob(bytes_.id, BlobState.STAGED, {"size": 9})
-                assert await tx.blob(bytes_.id) == replace(bytes_, state=BlobState.KEPT)
+                assert await tx.blob(bytes_.id) == replace(bytes_, state=BlobState.KEPT, writer="")
                 with pytest.raises(NotFound):
                     await tx.move_blob("nobody", BlobState.DOOMED)
 

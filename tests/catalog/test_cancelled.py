@@ -33,9 +33,9 @@ async def cancelled_after(catalog: SqlCatalog, kind: str, turns: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["begin", "read"])
-def test_the_catalog_serves_on_after_a_cancelled_transaction(tmp_path: Path, kind: str) -> None:
+def test_the_catalog_serves_on_after_a_cancelled_transaction(either: Path | str, kind: str) -> None:
     async def walk() -> list[bool]:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(either) as catalog:
             await look(catalog, kind)
             ends = []
             for turns in range(1, 40):

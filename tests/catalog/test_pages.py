@@ -21,6 +21,7 @@ from gateway.model.caller import Caller
 from gateway.model.image import Image
 from gateway.model.member import MemberStatus
 from gateway.ports import Filter, ImageQuery, Transaction
+from tests.catalog import postgres
 from tests.catalog.made import ADMIN, ALICE, BOB, NOW, added, image
 from tests.catalog.members_suite import member, shared
 
@@ -133,11 +134,16 @@ async def walked(tx: Transaction, query: ImageQuery) -> list[Image]:
     return found
 
 
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=postgres.needed)])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path | str:
+    return postgres.fresh() if request.param == "postgresql" else tmp_path_factory.mktemp("pages") / "r.sqlite"
+
+
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ImageQuery], list[Image]]]:
+def ask(place: Path | str) -> Iterator[Callable[[ImageQuery], list[Image]]]:
     """One open catalog for all examples."""
     with asyncio.Runner() as runner:
-        opened = open_catalog(Path(tmp_path_factory.mktemp("pages")) / "r.sqlite")
+        opened = open_catalog(place)
         catalog = runner.run(opened.__aenter__())
         runner.run(added(catalog, *IMAGES))
         runner.run(shared(catalog, *(member(*key, status=status) for key, status in MEMBERSHIPS.items())))
@@ -151,7 +157,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ImageQue
 
 
 @pytest.mark.parametrize("few", [0, 5, seldom.FEW])
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(query=queries)
 def test_pages_are_what_the_model_says(ask: Callable[[ImageQuery], list[Image]], few: int, query: ImageQuery) -> None:
     """However the pages are found: by walking, or among the few images a filter leaves."""

@@ -19,7 +19,6 @@ from tests.catalog.made import NOW
 
 ENDING = """
 import asyncio, sys
-from pathlib import Path
 from gateway.catalog import open_catalog
 from gateway.model.errors import Conflict
 from tests.catalog.made import NOW
@@ -27,7 +26,7 @@ from tests.catalog.test_trust import opening
 
 async def end(place, name):
     opened = 0
-    async with open_catalog(Path(place)) as catalog:
+    async with open_catalog(place) as catalog:
         print("ready", flush=True)
         sys.stdin.readline()
         for number in range(40):
@@ -58,17 +57,15 @@ def opening(id_: str, *, project: str = "alice", rule: str = "p/r", hours: int =
     )
 
 
-def test_two_processes_count_every_ending_and_open_a_rule_once(tmp_path: Path) -> None:
-    place = tmp_path / "records.sqlite"
-
+def test_two_processes_count_every_ending_and_open_a_rule_once(either: Path | str) -> None:
     async def known() -> tuple[History, int]:
-        async with open_catalog(place) as catalog, catalog.read() as tx:
+        async with open_catalog(either) as catalog, catalog.read() as tx:
             return await tx.history("alice"), len(await tx.openings("alice", now=NOW))
 
     assert asyncio.run(known()) == (History(), 0)
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", dedent(ENDING), str(place), name],
+            [sys.executable, "-c", dedent(ENDING), str(either), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -91,9 +88,9 @@ def test_two_processes_count_every_ending_and_open_a_rule_once(tmp_path: Path) -
     assert asyncio.run(known()) == (History(60, 20, NOW), 10)
 
 
-def test_two_that_end_at_once_count_two(tmp_path: Path) -> None:
+def test_two_that_end_at_once_count_two(either: Path | str) -> None:
     async def scene() -> History:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(either) as catalog:
 
             async def end(accepted: bool) -> None:
                 async with catalog.begin() as tx:
@@ -106,9 +103,9 @@ def test_two_that_end_at_once_count_two(tmp_path: Path) -> None:
     assert asyncio.run(scene()) == History(10, 10, NOW)
 
 
-def test_what_is_rolled_back_does_not_count(tmp_path: Path) -> None:
+def test_what_is_rolled_back_does_not_count(either: Path | str) -> None:
     async def scene() -> History:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(either) as catalog:
 
             async def lost() -> None:
                 async with catalog.begin() as tx:
@@ -123,10 +120,10 @@ def test_what_is_rolled_back_does_not_count(tmp_path: Path) -> None:
     assert asyncio.run(scene()) == History()
 
 
-def test_the_first_accepted_import_stays_the_first(tmp_path: Path) -> None:
+def test_the_first_accepted_import_stays_the_first(either: Path | str) -> None:
     async def scene() -> list[History]:
         found = []
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(either) as catalog:
             for days, accepted in ((0, False), (1, True), (5, True), (6, False)):
                 async with catalog.begin() as tx:
                     await tx.count_import("alice", accepted=accepted, now=NOW + timedelta(days=days))
@@ -139,9 +136,9 @@ def test_the_first_accepted_import_stays_the_first(tmp_path: Path) -> None:
     assert asyncio.run(scene()) == [History(0, 1), History(1, 1, first), History(2, 1, first), History(2, 2, first)]
 
 
-def test_openings_by_project_and_time(tmp_path: Path) -> None:
+def test_openings_by_project_and_time(either: Path | str) -> None:
     async def scene() -> None:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(either) as catalog:
             async with catalog.begin() as tx:
                 for one in (opening("1"), opening("2", rule="p/s", hours=3), opening("3", project="bob")):
                     await tx.add_opening(one)

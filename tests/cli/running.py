@@ -14,7 +14,16 @@ from unittest import mock
 
 from gateway.cli import main
 
-_NOT_OURS = ("OS_", "IMPORT_GATEWAY_", "XDG_CONFIG_HOME", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_NOT_OURS = (
+    "OS_",
+    "IMPORT_GATEWAY_",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.cli.running import environment
+from tests.served import served
 
 
 class Gateway:
@@ -37,23 +34,9 @@ class Gateway:
         return ("--url", self.url, "--user", self.user, "--password", "demo")
 
 
-@contextmanager
-def gateway(home: Path, *arguments: str) -> Iterator[str]:
+def gateway(home: Path, *arguments: str) -> AbstractContextManager[str]:
     """`import-gateway serve --demo ARGUMENTS` on a free port; gives its URL."""
-    command = [sys.executable, "-m", "gateway", "serve", "--demo", "--port", "0", *arguments]
-    with (
-        (home / "serve.log").open("w") as log,
-        subprocess.Popen(
-            command, cwd=home, env=environment(home), stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found, (home / "serve.log").read_text()
-            yield found[0]
-        finally:
-            process.terminate()
+    return served(home, "--demo", *arguments)
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -217,7 +217,8 @@ def test_a_stopped_upload_leaves_nothing_unless_kept(
     left = gold.images()
     assert len(left) == keep
     if keep:
-        eventually(lambda: gold.images()[0]["status"] == "queued")
+        assert left[0]["status"] == "uploading"
+        assert "the same command goes on with it" in said
 
 
 @pytest.mark.parametrize(

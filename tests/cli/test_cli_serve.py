@@ -78,7 +78,7 @@ def test_a_demo_ends_well_and_leaves_nothing(tmp_path: Path, number: signal.Sign
     assert b"Traceback" not in said
 
 
-HEAVY = {"httpx", "starlette", "sqlalchemy", "dbos", "jsonschema", "alembic", "celpy", "cel_expr_python", "uvicorn"}
+HEAVY = {"httpx", "starlette", "sqlalchemy", "jsonschema", "alembic", "celpy", "cel_expr_python", "uvicorn"}
 
 
 def test_help_imports_nothing_that_is_slow_to_import() -> None:

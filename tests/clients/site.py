@@ -21,6 +21,7 @@ import httpx
 from tests.cli.running import environment
 from tests.cli.service import eventually
 from tests.clients.gate import Gate
+from tests.serving.backing import held
 
 PASSWORD = "demo"
 USERS = ("stranger", "silver", "gold", "admin")
@@ -42,9 +43,9 @@ class Site:
     def user(self, name: str = "gold") -> User:
         return user_of(self.url, name)
 
-    def blobs(self) -> list[Path]:
-        """Every file the store holds, finished or not."""
-        return [path for path in (self.home / "data" / "blobs").rglob("*") if path.is_file()]
+    def blobs(self) -> set[str]:
+        """The names of everything the store holds, finished or not."""
+        return set(held(self.home / "data").sizes())
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,7 +136,7 @@ def test_bytes_without_their_type_or_size_are_not_taken(
     assert gold.show(image)["status"] == "queued"
 
 
-@pytest.mark.parametrize("name", [str(uuid.uuid4()), "zork", "..%2F..%2Fetc", "%00"])
+@pytest.mark.parametrize("name", ["6b1f2a34-9c55-4f0e-8a73-2f1f9b6c0d11", "zork", "..%2F..%2Fetc", "%00"])
 def test_an_image_nobody_has(gold: User, name: str) -> None:
     answers = [
         gold.http.get(f"/v2/images/{name}"),
@@ -175,10 +174,10 @@ def test_a_broken_upload_leaves_nothing_and_can_be_sent_again(
     site: Site, gold: User, disk: Path, path: str, framing: dict[str, str]
 ) -> None:
     image = gold.create(name="broken")
-    before = set(site.blobs())
+    before = site.blobs()
     half_an_upload(gold, f"/v2/images/{image}/{path}", framing)
     gold.reaches(image, "queued", seconds=5)
-    eventually(lambda: not set(site.blobs()) - before, seconds=5)
+    eventually(lambda: not site.blobs() - before, seconds=5)
     assert gold.put(f"/v2/images/{image}/{path}", disk.read_bytes()).status_code == 204
     if path == "stage":
         assert gold.start(image).status_code == 202
@@ -232,7 +231,7 @@ def named(disk_format: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["stage", "file"])
 def test_rejected_bytes_can_never_be_read(site: Site, gold: User, disk: Path, path: str) -> None:
-    before = set(site.blobs())
+    before = site.blobs()
     image = gold.create(name="rejected", disk_format="qcow2")
     answer = gold.put(f"/v2/images/{image}/{path}", disk.read_bytes())
     assert answer.status_code == 415
@@ -242,7 +241,7 @@ def test_rejected_bytes_can_never_be_read(site: Site, gold: User, disk: Path, pa
     assert "stores" not in found
     read = gold.file(image)
     assert (read.status_code, read.content) == (204, b"")
-    eventually(lambda: not set(site.blobs()) - before, seconds=5)
+    eventually(lambda: not site.blobs() - before, seconds=5)
 
 
 def test_staged_bytes_can_not_be_read(gold: User, disk: Path) -> None:

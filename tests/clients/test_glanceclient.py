@@ -36,7 +36,7 @@ def test_import_info_shows_the_callers_own_methods_and_terms(site: Site) -> None
     done = glance(site, "import-info", user="silver")
     assert done.returncode == 0
     document = re.sub(r"[\s|]", "", done.stdout)  # the client wraps it into a table
-    assert '"value":["web-download"]' in document
+    assert '"value":["oci-download","web-download"]' in document
     assert NO_UPLOADS.replace(" ", "") in document
 
 

@@ -48,8 +48,9 @@ def test_a_record_is_imported_from_the_web_and_its_task_shown(site: Site, gold: 
 
 
 def test_discovery_is_shown(site: Site) -> None:
-    assert answer(site, "image", "import", "info") == {"import-methods": ["glance-direct", "web-download"]}
-    assert answer(site, "image", "import", "info", cloud="silver") == {"import-methods": ["web-download"]}
+    downloads = ["oci-download", "web-download"]
+    assert answer(site, "image", "import", "info") == {"import-methods": ["glance-direct", *downloads]}
+    assert answer(site, "image", "import", "info", cloud="silver") == {"import-methods": downloads}
     (store,) = answer(site, "image", "stores", "list")
     assert (store["ID"], str(store["Default"]).lower()) == ("local", "true")
 

@@ -106,7 +106,7 @@ def test_sixteen_changes_of_one_record(gold: User) -> None:
 
 
 def test_deleted_while_it_is_fetched(site: Site, gold: User, gate: Gate) -> None:
-    before = set(site.blobs())
+    before = site.blobs()
     image = fetching(gold, gate)
     task = gold.task(image)["id"]
     assert gold.http.delete(f"/v2/images/{image}").status_code == 204
@@ -119,7 +119,7 @@ def test_deleted_while_it_is_fetched(site: Site, gold: User, gate: Gate) -> None
 
 @pytest.mark.parametrize("path", ["stage", "file"])
 def test_deleted_while_it_is_uploaded(site: Site, gold: User, path: str) -> None:
-    before = set(site.blobs())
+    before = site.blobs()
     image = gold.create()
     deleted = []
 
@@ -140,7 +140,7 @@ def test_deleted_while_it_is_uploaded(site: Site, gold: User, path: str) -> None
 
 
 def test_deleted_once_it_is_staged(site: Site, gold: User, disk: Path) -> None:
-    before = set(site.blobs())
+    before = site.blobs()
     image = gold.create()
     assert gold.stage(image, disk.read_bytes()).status_code == 204
     assert gold.http.delete(f"/v2/images/{image}").status_code == 204
@@ -148,7 +148,7 @@ def test_deleted_once_it_is_staged(site: Site, gold: User, disk: Path) -> None:
 
 
 def test_deleted_sixteen_times(site: Site, gold: User, disk: Path) -> None:
-    before = set(site.blobs())
+    before = site.blobs()
     image = gold.create()
     assert gold.save(image, disk.read_bytes()).status_code == 204
     answers = at_once(lambda _: gold.http.delete(f"/v2/images/{image}"))
@@ -156,11 +156,11 @@ def test_deleted_sixteen_times(site: Site, gold: User, disk: Path) -> None:
     check_gone(site, gold, image, before)
 
 
-def check_gone(site: Site, user: User, image: str, before: set[Path]) -> None:
+def check_gone(site: Site, user: User, image: str, before: set[str]) -> None:
     """No record, no bytes, and its id is never used again."""
     assert user.http.get(f"/v2/images/{image}").status_code == 404
     assert user.file(image).status_code == 404
-    eventually(lambda: not set(site.blobs()) - before, seconds=5)
+    eventually(lambda: not site.blobs() - before, seconds=5)
     again = user.http.post("/v2/images", json={"id": image})
     assert again.status_code == 409
     user.error(again)

@@ -1,7 +1,7 @@
-"""An independent look at what a stopped or resting service has on its disk.
+"""An independent look at what a stopped or resting service keeps.
 
-It reads the SQLite file, the blob folder and the decision log, knows the names of the tables, and shares no code with
-the service. Each finding starts with the invariant it breaks:
+It reads the database, the store and the decision log, knows the names of the tables, and shares no code with the
+service. Each finding starts with the invariant it breaks:
 
 I1 an active image's bytes match its recorded hashes and size - I2 every file in the store is owned - I3 everything
 ends - I4 deleted ids are tombstones - I5 what was acknowledged survives - I6 the quota ledger is what the projects
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-Row = dict[str, Any]
+from sqlalchemy import Connection
+
+from tests.serving.held import Held
+from tests.serving.rows import Row, connected, selected
 
 
 @dataclass
@@ -45,23 +45,17 @@ class Account:
 class Place:
     """Where a service keeps things."""
 
-    database: Path
-    blobs: Path
+    database: str
+    held: Held
     decisions: Path
-
-    @staticmethod
-    def of(data: Path) -> Place:
-        return Place(data / "records.sqlite", data / "blobs" / "local", data / "decisions.jsonl")
 
 
 class Records:
-    """All rows of the tables, as they are in one snapshot."""
+    """All rows of the tables, as they are in one snapshot, and the bytes of what the store holds by key."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        with closing(sqlite3.connect(f"file:{place.database}?mode=ro", uri=True, timeout=10)) as database:
-            database.row_factory = sqlite3.Row
-            database.execute("BEGIN")
+        with connected(place.database) as database:
             self.images = {row["id"]: row for row in _rows(database, "images")}
             self.blobs = {row["id"]: row for row in _rows(database, "blobs")}
             self.locations = _rows(database, "locations")
@@ -69,8 +63,10 @@ class Records:
             self.decisions = _rows(database, "decisions")
             self.receipts = {row["image_id"]: row for row in _rows(database, "receipts")}
             self.trees = {row["revision"] for row in _rows(database, "policy_trees")}
+            self.uploads = {row["id"]: row for row in _rows(database, "uploads")}
+            self.parts = _rows(database, "upload_parts")
             self.charges = {row["project"]: row["size"] for row in _rows(database, "project_usage")}
-        self.files = {path.name: path for path in place.blobs.rglob("*") if path.is_file()}
+        self.sizes = place.held.sizes()
 
     def active(self) -> Iterator[Row]:
         return (image for image in self.images.values() if image["status"] == "active")
@@ -78,12 +74,16 @@ class Records:
     def of(self, image_id: str) -> list[Row]:
         return [blob for blob in self.blobs.values() if blob["image_id"] == image_id]
 
+    def open_upload(self, image_id: str) -> bool:
+        """Whether its owner can go on with an upload to it."""
+        return any(one["image_id"] == image_id and one["state"] == "open" for one in self.uploads.values())
+
     def located(self, image_id: str) -> list[Row]:
         return [self.blobs[row["blob_id"]] for row in self.locations if row["image_id"] == image_id]
 
 
-def _rows(database: sqlite3.Connection, table: str) -> list[Row]:
-    return [dict(row) for row in database.execute(f"SELECT * FROM {table}")]
+def _rows(database: Connection, table: str) -> list[Row]:
+    return selected(database, f"SELECT * FROM {table}")
 
 
 def audit(place: Place, accounts: Sequence[Account] = (), quotas: Mapping[str, int] | None = None) -> list[str]:
@@ -95,6 +95,7 @@ def audit(place: Place, accounts: Sequence[Account] = (), quotas: Mapping[str, i
         decided(records),
         receipted(records),
         acknowledged(records, accounts),
+        uploaded(records),
         charged(records, quotas or {}),
     )
     return [*unsettled(place), *(finding for check in checks for finding in check)]
@@ -112,11 +113,11 @@ def bytes_match(records: Records) -> Iterator[str]:
         if not blobs:
             yield f"I1 image {image['id']} is active and has no location"
         for blob in blobs:
-            path = records.files.get(blob["key"])
-            if path is None:
+            if blob["key"] not in records.sizes:
                 yield f"I1 image {image['id']}: blob {blob['key']} is not in the store"
             else:
-                yield from (f"I1 image {image['id']}: {wrong}" for wrong in _wrong(image, path.read_bytes()))
+                content = records.place.held.read(blob["key"])
+                yield from (f"I1 image {image['id']}: {wrong}" for wrong in _wrong(image, content))
 
 
 def _wrong(image: Row, content: bytes) -> Iterator[str]:
@@ -130,14 +131,15 @@ def _wrong(image: Row, content: bytes) -> Iterator[str]:
 
 def owned(records: Records) -> Iterator[str]:
     rows = {blob["key"]: blob for blob in records.blobs.values()}
-    for name in records.files.keys() - rows.keys():
+    for name in records.sizes.keys() - rows.keys():
         yield f"I2 file {name} has no row"
     located = {row["blob_id"] for row in records.locations}
     for blob in rows.values():
         image = records.images[blob["image_id"]]
         waiting = blob["state"] == "staged" and image["status"] == "uploading"
         kept = blob["state"] == "kept" and blob["id"] in located and image["status"] in ("active", "deactivated")
-        if not (waiting or kept):
+        part = blob["state"] == "part" and image["status"] == "uploading" and records.open_upload(image["id"])
+        if not (waiting or kept or part):
             yield f"I2 blob {blob['key']} is {blob['state']} of image {image['id']}, which is {image['status']}"
 
 
@@ -145,8 +147,13 @@ def ended(records: Records) -> Iterator[str]:
     for image in records.images.values():
         if image["status"] in ("saving", "importing"):
             yield f"I3 image {image['id']} stays {image['status']}"
-        if image["status"] == "uploading" and not _staged(records, image["id"]):
+        going_on = _staged(records, image["id"]) or records.open_upload(image["id"])
+        if image["status"] == "uploading" and not going_on:
             yield f"I3 image {image['id']} stays uploading without whole staged bytes"
+    for upload in records.uploads.values():
+        alive = records.images[upload["image_id"]]["status"] == "uploading"
+        if upload["state"] == "whole" or (upload["state"] == "open" and not alive):
+            yield f"I3 upload {upload['id']} stays {upload['state']}"
     for work in records.imports.values():
         if work["status"] not in ("success", "failure"):
             yield f"I3 import {work['id']} stays {work['status']}"
@@ -154,11 +161,11 @@ def ended(records: Records) -> Iterator[str]:
             yield f"I3 import {work['id']} failed without a name"
 
 
-def _staged(records: Records, image_id: str) -> Path | None:
-    """The one staged file of an image, if it is whole."""
+def _staged(records: Records, image_id: str) -> str | None:
+    """The key of the one staged blob of an image, if it is whole."""
     blobs = [blob for blob in records.of(image_id) if blob["state"] == "staged"]
-    path = records.files.get(blobs[0]["key"]) if len(blobs) == 1 else None
-    return path if path is not None and path.stat().st_size == blobs[0]["size"] else None
+    whole = len(blobs) == 1 and records.sizes.get(blobs[0]["key"]) == blobs[0]["size"]
+    return str(blobs[0]["key"]) if whole else None
 
 
 def tombstones(records: Records) -> Iterator[str]:
@@ -214,19 +221,11 @@ def _logged(path: Path) -> dict[str, str]:
     return found
 
 
-def _length(path: Path | None) -> int:
-    """Bytes of a file; none where it is gone, also between the listing and this look."""
-    try:
-        return path.stat().st_size if path else 0
-    except FileNotFoundError:
-        return 0
-
-
 def charged(records: Records, quotas: Mapping[str, int]) -> Iterator[str]:
     """Each blob is charged with the bytes in its file, each project with those of its images' blobs."""
     sums = dict.fromkeys(records.charges, 0)
     for blob in records.blobs.values():
-        held = _length(records.files.get(blob["key"]))
+        held = records.sizes.get(blob["key"], 0)
         if blob["charged"] != held:
             yield f"I6 blob {blob['key']} holds {held} bytes and is charged with {blob['charged']}"
         owner = records.images[blob["image_id"]]["owner"] or ""
@@ -236,6 +235,21 @@ def charged(records: Records, quotas: Mapping[str, int]) -> Iterator[str]:
             yield f"I6 project {project} holds {held} bytes and is charged with {records.charges.get(project, 0)}"
         if held > quotas.get(project, held):
             yield f"I6 project {project} holds {held} bytes and may have {quotas[project]}"
+
+
+def uploaded(records: Records) -> Iterator[str]:
+    """What an open upload has acknowledged is there, part after part without a gap."""
+    for upload in [one for one in records.uploads.values() if one["state"] == "open"]:
+        at = 0
+        for part in sorted((row for row in records.parts if row["upload_id"] == upload["id"]), key=_start):
+            key = records.blobs.get(part["blob_id"], {"key": ""})["key"]
+            at = at + records.sizes.get(key, 0) if part["start"] == at else -1
+        if at != upload["offset"]:
+            yield f"I5 upload {upload['id']} acknowledged {upload['offset']} bytes, its parts give {at}"
+
+
+def _start(part: Row) -> int:
+    return int(part["start"])
 
 
 def acknowledged(records: Records, accounts: Sequence[Account]) -> Iterator[str]:
@@ -267,8 +281,8 @@ def _promised(records: Records, account: Account, image: Row) -> Iterator[str]:
 
 
 def _still_staged(records: Records, account: Account, image: Row) -> Iterator[str]:
-    path = _staged(records, account.image)
-    if image["status"] != "uploading" or path is None:
+    key = _staged(records, account.image)
+    if image["status"] != "uploading" or key is None:
         yield f"I5 image {account.image} was staged and is {image['status']}"
-    elif hashlib.sha512(path.read_bytes()).hexdigest() != account.digest:
+    elif hashlib.sha512(records.place.held.read(key)).hexdigest() != account.digest:
         yield f"I5 image {account.image}: the staged bytes are not the user's"

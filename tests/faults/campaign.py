@@ -101,7 +101,7 @@ class Campaign:
         call = self.chance.choice(list(CALLS))
         number = self.chance.randint(1, CALLS[call])
         inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"]
-        self.service.launch(["strace", "-f", "-qq", "-o", "/dev/null", *inject])
+        self.service.launch(under=["strace", "-f", "-qq", "-o", "/dev/null", *inject])
         with suppress(Ended):
             self.service.wait_ready()
             return self.killed_during(3 * LONGEST_LIFE, "at a system call")

@@ -14,6 +14,7 @@ from tests.clients.site import User
 from tests.faults.scenes import BODY, blobs_of, hurried, sending, sound, status, untouched, works
 from tests.faults.service import Service, service
 from tests.faults.sources import Sources, content
+from tests.serving.held import Folder
 
 
 @contextmanager
@@ -119,7 +120,7 @@ def on_full_store(home: Path, sources: Sources) -> None:
     with small_disk(home / "store", "6M") as disk:
         stores = [{"name": "local", "type": "filesystem", "path": str(disk / "blobs")}]
         with service(home, {**hurried(sources.port, "1s"), "stores": stores}) as started, started.user() as user:
-            started.blobs = disk / "blobs"
+            started.held = Folder(disk / "blobs")
             full_store(started, user, sources)
 
 
@@ -136,7 +137,7 @@ def on_full_records(home: Path, sources: Sources) -> None:
     with small_disk(home / "data", "16M") as disk:
         stores = [{"name": "local", "type": "filesystem", "path": str(home / "blobs")}]
         with service(home, {**hurried(sources.port, "1s"), "stores": stores}) as started, started.user() as user:
-            started.blobs = home / "blobs"
+            started.held = Folder(home / "blobs")
             records_full(started, user, sources, disk)
 
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import httpx
 
-from tests.cli.running import environment
 from tests.clients.site import PASSWORD, User
 from tests.faults.audit import Place
+from tests.serving.backing import catalog_url, held
+from tests.serving.held import Held
+from tests.serving.process import Ended, Process
 
-START_SECONDS = 60
+__all__ = ["TRUSTING", "Ended", "Service", "service"]
+
 TRUSTING: Sequence[Mapping[str, Any]] = (
     {"id": "everything", "allow": "all"},
     {"id": "real-images", "require": "all", "stages": ["inspect"]},
@@ -28,19 +25,14 @@ TRUSTING: Sequence[Mapping[str, Any]] = (
 )
 
 
-class Ended(Exception):
-    """The process ended before it served."""
-
-
-class Service:
-    """`import-gateway serve --demo` with settings of its own in the folder `home`; its port changes at each start."""
+class Service(Process):
+    """`import-gateway serve` with settings of its own in the folder `home`; `--demo` where they name no identity."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any], rules: Sequence[Mapping[str, Any]] = TRUSTING) -> None:
-        self.home = home
         self.data = home / "data"
-        self.blobs = self.data / "blobs" / "local"
-        self.url = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        who = () if "identity" in settings else ("--demo",)
+        super().__init__(home, *who, "--config", str(home / "gateway.yaml"), "--data", str(self.data))
+        self.held: Held = held(self.data)
         self.allow(rules)
         (home / "gateway.yaml").write_text(json.dumps({"policy": {"directory": "policies"}, **settings}))
 
@@ -50,69 +42,20 @@ class Service:
         folder.mkdir(exist_ok=True)
         (folder / "faults.yaml").write_text(json.dumps({"version": 1, "policy": "faults", "rules": list(rules)}))
 
-    def launch(self, under: Sequence[str] = ()) -> None:
-        """Start a process, `under` another program where one is named; do not wait for it."""
-        command = [*under, sys.executable, "-m", "gateway", "serve", "--demo", "--port", "0"]
-        command += ["--config", str(self.home / "gateway.yaml"), "--data", str(self.data)]
-        with self._output.open("wb") as output, (self.home / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.home, env=environment(self.home), stdout=output, stderr=log, start_new_session=True
-            )
-
-    def wait_ready(self) -> None:
-        """Until it says where it serves. Raises Ended."""
-        end = monotonic() + START_SECONDS
-        while (found := re.search(rb"http://[^\s]+(?=\s)", self._output.read_bytes())) is None:
-            if self.ended():
-                raise Ended((self.home / "serve.log").read_text()[-2000:])
-            assert monotonic() < end, "it did not start"
-            sleep(0.01)
-        self.url = found[0].decode()
-
-    def start(self, under: Sequence[str] = ()) -> None:
-        self.launch(under)
-        self.wait_ready()
-
-    def ended(self) -> bool:
-        return self._process is None or self._process.poll() is not None
-
-    def signal(self, number: signal.Signals) -> None:
-        """To the process, and to what it runs under."""
-        assert self._process is not None
-        if not self.ended():
-            os.killpg(self._process.pid, number)
-
-    def wait(self, seconds: float) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired."""
-        assert self._process is not None
-        return self._process.wait(seconds)
-
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.wait(10)
-
-    def restart(self) -> None:
-        self.kill()
-        self.start()
-
     @contextmanager
     def user(self, name: str = "gold") -> Iterator[User]:
         """A user of the process that runs now."""
         with httpx.Client(base_url=self.url, auth=(name, PASSWORD), trust_env=False, timeout=30) as http:
             yield User(http)
 
-    def files(self) -> list[Path]:
-        """Every file the store holds, whole or not."""
-        return [path for path in self.blobs.rglob("*") if path.is_file()]
+    def files(self) -> set[str]:
+        """Everything the store holds, whole or not."""
+        return set(self.held.sizes())
 
     @property
     def place(self) -> Place:
         """Where the auditor looks."""
-        return Place(self.data / "records.sqlite", self.blobs, self.data / "decisions.jsonl")
-
-    @property
-    def _output(self) -> Path:
-        return self.home / "serve.out"
+        return Place(catalog_url(self.data), self.held, self.data / "decisions.jsonl")
 
 
 @contextmanager
@@ -125,5 +68,4 @@ def service(
     try:
         yield made
     finally:
-        if not made.ended():
-            made.kill()
+        made.kill()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event
+
+from tests.images.hostile import backed_qcow2
 
 PIECES = 20
 BLOCK = bytes(1 << 16)
@@ -22,11 +25,14 @@ def content(seed: int, size: int) -> bytes:
 
 
 class Sources:
-    """`url(path)`, and `sent`: the bytes of bodies sent so far. `opened` is set once somebody fetches."""
+    """`url(path)`, and `sent`: the bytes of bodies sent so far. `opened` is set once somebody fetches. `changed` are
+    the seeds of files that have become others.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.sent = 0
+        self.changed: set[int] = set()
         self.opened = Event()
         self.closing = Event()
 
@@ -37,10 +43,12 @@ class Sources:
         """The URL of `content(seed, size)`, sent evenly over a time."""
         return self.url(f"paced/{seed}/{size}/{milliseconds}")
 
-    def answer(self, connection: socket.socket, path: str) -> None:
-        name, *numbers = path.strip("/").split("/")
+    def answer(self, connection: socket.socket, request: str) -> None:
+        name, *numbers = request.split(" ")[1].strip("/").split("/")
         self.opened.set()
-        ANSWERS[name](self, connection, *map(int, numbers))
+        if name in RESUMED:
+            return RESUMED[name](self, connection, request, *map(int, numbers))
+        return ANSWERS[name](self, connection, *map(int, numbers))
 
     def send(self, connection: socket.socket, body: bytes) -> None:
         connection.sendall(body)
@@ -59,6 +67,37 @@ def _paced(sources: Sources, connection: socket.socket, seed: int, size: int, mi
     for start in range(0, size, step):
         sources.send(connection, body[start : start + step])
         sources.closing.wait(milliseconds / 1000 / PIECES)
+
+
+def _breaking(sources: Sources, connection: socket.socket, request: str, seed: int, size: int, piece: int) -> None:
+    """`content(seed, size)`; each connection breaks after `piece` bytes, and the next one may go on there."""
+    body = content(seed, size)
+    asked = re.search(r"\r\nrange: bytes=(\d+)-\r\n", request, re.I)
+    start = int(asked[1]) if asked else 0
+    said = f'ETag: "{seed}"\r\nContent-Length: {size - start}\r\n'
+    if asked is not None:
+        said += f"Content-Range: bytes {start}-{size - 1}/{size}\r\n"
+    connection.sendall(f"HTTP/1.1 {206 if asked else 200} OK\r\n{said}\r\n".encode())
+    sources.send(connection, body[start : start + piece])
+
+
+def _changing(sources: Sources, connection: socket.socket, request: str, seed: int, size: int, piece: int) -> None:
+    """`content(seed, size)` breaks after `piece` bytes; from then on it is `content(seed + 1, size)`, and whole."""
+    now, stop = (seed + 1, size) if seed in sources.changed else (seed, piece)
+    sources.changed.add(seed)
+    connection.sendall(f'HTTP/1.1 200 OK\r\nETag: "{now}"\r\nContent-Length: {size}\r\n\r\n'.encode())
+    sources.send(connection, content(now, size)[:stop])
+
+
+RESUMED: Mapping[str, Callable[..., None]] = {"breaking": _breaking, "changing": _changing}
+
+
+def _backed(sources: Sources, connection: socket.socket, milliseconds: int) -> None:
+    """A disk that names a file of its host as its backing file."""
+    body = backed_qcow2()
+    connection.sendall(_head(len(body)))
+    sources.closing.wait(milliseconds / 1000)
+    sources.send(connection, body)
 
 
 def _stall(sources: Sources, connection: socket.socket) -> None:
@@ -93,6 +132,7 @@ def _never_end(sources: Sources, connection: socket.socket) -> None:
 
 ANSWERS: Mapping[str, Callable[..., None]] = {
     "paced": _paced,
+    "backed": _backed,
     "stall": _stall,
     "trickle": _trickle,
     "truncate": _truncate,
@@ -107,7 +147,7 @@ def sources() -> Iterator[Sources]:
         def handle(self) -> None:
             with suppress(OSError):  # the gateway hung up, or was killed
                 request = self.request.recv(65536).decode("latin-1")
-                found.answer(self.request, request.split(" ")[1])
+                found.answer(self.request, request)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection, bind_and_activate=False) as server:
         server.daemon_threads = True

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,11 @@ from tests.faults.campaign import settings
 from tests.faults.service import service
 from tests.faults.sources import content
 from tests.images.hostile import backed_qcow2
+from tests.serving.backing import on_disk, on_sqlite
+from tests.serving.held import Folder
+from tests.serving.rows import change, rows
+
+pytestmark = [on_sqlite, on_disk]
 
 BODY = content(1, 70_000)
 DIGEST = hashlib.sha512(BODY).hexdigest()
@@ -26,7 +29,10 @@ class Left:
     """A copy of what a service left behind, to break things in. Accounts are by what happened to the image."""
 
     def __init__(self, data: Path, accounts: Mapping[str, Account]) -> None:
-        self.place = Place.of(data)
+        self.data = data
+        self.place = Place(
+            f"sqlite:///{data / 'records.sqlite'}", Folder(data / "blobs" / "local"), data / "decisions.jsonl"
+        )
         self.accounts = accounts
         self.quotas: dict[str, int] = {}
 
@@ -35,14 +41,18 @@ class Left:
 
     def run(self, statement: str, name: str = "") -> None:
         """With the image's id as `:image`."""
-        with closing(sqlite3.connect(self.place.database, isolation_level=None)) as database:
-            database.execute(statement, {"image": self.accounts[name].image if name else None})
+        change(self.place.database, statement, **({"image": self.accounts[name].image} if name else {}))
 
-    def file(self, name: str) -> Path:
-        with closing(sqlite3.connect(self.place.database)) as database:
-            image = self.accounts[name].image
-            (key,) = database.execute("SELECT key FROM blobs WHERE image_id = ?", (image,)).fetchone()
-        return self.place.blobs.joinpath(key[:2], key[2:4], key)
+    def blob(self, name: str) -> str:
+        image = self.accounts[name].image
+        (found,) = rows(self.place.database, "SELECT key FROM blobs WHERE image_id = :image", image=image)
+        return str(found["key"])
+
+    def lose(self, name: str) -> None:
+        self.place.held.remove(self.blob(name))
+
+    def replace(self, name: str, content: bytes) -> None:
+        self.place.held.replace(self.blob(name), content)
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +89,13 @@ def test_nothing_is_wrong_with_what_the_service_left(left: Left) -> None:
 
 
 def _flip(left: Left) -> None:
-    content = bytearray(left.file("saved").read_bytes())
-    content[1000] ^= 1
-    left.file("saved").write_bytes(content)
+    left.replace("saved", BODY[:1000] + bytes([BODY[1000] ^ 1]) + BODY[1001:])
 
 
 def _stray(left: Left) -> None:
-    (left.place.blobs / "ab" / "cd").mkdir(parents=True, exist_ok=True)
-    (left.place.blobs / "ab" / "cd" / ".leftover.part").write_bytes(b"x")
+    folder = left.data / "blobs" / "local" / "ab" / "cd"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".leftover.part").write_bytes(b"x")
 
 
 def _activate_refused(left: Left) -> None:
@@ -107,7 +116,7 @@ def _run(statement: str, name: str) -> Callable[[Left], object]:
 
 PLANTED: Mapping[str, tuple[Callable[[Left], object], str]] = {
     "a flipped bit": (_flip, "I1"),
-    "a lost file": (lambda left: left.file("imported").unlink(), "I1"),
+    "a lost file": (lambda left: left.lose("imported"), "I1"),
     "another size": (_run("UPDATE images SET size = size + 1 WHERE id = :image", "saved"), "I1"),
     "another checksum": (_run("UPDATE images SET checksum = 'd41d8cd9' WHERE id = :image", "saved"), "I1"),
     "no location": (_run("DELETE FROM locations WHERE image_id = :image", "saved"), "I1"),
@@ -118,7 +127,7 @@ PLANTED: Mapping[str, tuple[Callable[[Left], object], str]] = {
     "saving": (_run("UPDATE images SET status = 'saving' WHERE id = :image", "refused"), "I3"),
     "importing": (_run("UPDATE images SET status = 'importing' WHERE id = :image", "refused"), "I3"),
     "uploading without bytes": (_run("UPDATE images SET status = 'uploading' WHERE id = :image", "refused"), "I3"),
-    "half a staged file": (lambda left: left.file("staged").write_bytes(BODY[:100]), "I3"),
+    "half a staged file": (lambda left: left.replace("staged", BODY[:100]), "I3"),
     "an open import": (_run("UPDATE imports SET status = 'processing' WHERE image_id = :image", "imported"), "I3"),
     "a nameless failure": (_run("UPDATE imports SET status = 'failure' WHERE image_id = :image", "imported"), "I3"),
     "a deleted image that lives": (
@@ -134,7 +143,7 @@ PLANTED: Mapping[str, tuple[Callable[[Left], object], str]] = {
     ),
     "a save undone": (_run("UPDATE images SET status = 'queued' WHERE id = :image", "saved"), "I5"),
     "an import undone": (_run("UPDATE images SET status = 'queued' WHERE id = :image", "imported"), "I5"),
-    "other staged bytes": (lambda left: left.file("staged").write_bytes(BODY[::-1]), "I5"),
+    "other staged bytes": (lambda left: left.replace("staged", BODY[::-1]), "I5"),
     "a lost receipt": (_run("DELETE FROM receipts WHERE image_id = :image", "saved"), "I9"),
     "an unsigned receipt": (_run("UPDATE receipts SET signature = NULL WHERE image_id = :image", "imported"), "I9"),
     "a receipt of other bytes": (

@@ -11,6 +11,7 @@ from tests.clients.site import User
 from tests.faults import disks, processes, scenes
 from tests.faults.service import Service, service
 from tests.faults.sources import Sources
+from tests.serving.backing import on_disk, on_sqlite
 
 MIB = 1 << 20
 
@@ -47,7 +48,11 @@ def test_no_decision_without_its_line_in_the_log(running: Service, user: User) -
     disks.log_unwritable(running, user)
 
 
-@pytest.mark.parametrize("scene", [disks.on_full_store, disks.on_full_disk, disks.on_full_records])
+FULL = [disks.on_full_store, pytest.param(disks.on_full_disk, marks=on_disk)]
+FULL += [pytest.param(disks.on_full_records, marks=on_sqlite)]
+
+
+@pytest.mark.parametrize("scene", FULL)
 def test_a_full_disk_refuses_and_recovers(
     tmp_path: Path, fetched_from: Sources, scene: Callable[[Path, Sources], None]
 ) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.cli.running import environment
 from tests.cli.service import eventually
 from tests.clients.site import User, user_of
+from tests.serving.process import Process
 
 MIB = 1 << 20
 
@@ -43,53 +39,33 @@ def write(folder: Path, files: Mapping[str, Any]) -> None:
             path.unlink()
 
 
-@dataclass
-class Service:
+class Service(Process):
     """`import-gateway serve --demo` over `home`/policies, with what `more` says of gateway.yaml."""
 
-    home: Path
-    more: dict[str, Any] = field(default_factory=dict)
-    url: str = ""
-    process: subprocess.Popen[str] | None = None
-    users: dict[str, User] = field(default_factory=dict)
+    def __init__(self, home: Path, more: Mapping[str, Any]) -> None:
+        self.data = home / "data"
+        super().__init__(home, "--demo", "--config", str(home / "gateway.yaml"), "--data", str(self.data))
+        self.more = more
+        self.users: dict[str, User] = {}
 
     @property
     def policies(self) -> Path:
         return self.home / "policies"
 
-    @property
-    def log(self) -> str:
-        return (self.home / "serve.log").read_text()
-
-    def start(self, *arguments: str) -> None:
-        """Raises AssertionError, with the service's log, where it does not serve."""
+    def launch(self, *more: str, under: Sequence[str] = ()) -> None:
+        """With a fresh log."""
         policy = {"directory": "policies", "watch": "0s", **self.more.get("policy", {})}
-        file = self.home / "gateway.yaml"
-        file.write_text(json.dumps({**self.more, "policy": policy}))
-        command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--demo", "--config", str(file)]
-        command += ["--data", str(self.home / "data"), *arguments]
-        with (self.home / "serve.log").open("w") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.home, env=environment(self.home), stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout is not None
-        found = re.search(r"http://\S+", self.process.stdout.readline())
-        assert found, self.log
-        self.url = found[0]
+        (self.home / "gateway.yaml").write_text(json.dumps({**self.more, "policy": policy}))
+        (self.home / "serve.log").unlink(missing_ok=True)
+        super().launch(*more, under=under)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         while self.users:
             self.users.popitem()[1].http.close()
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(30)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-            self.process = None
+        super().kill(number)
 
     def reload(self) -> None:
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGHUP)
+        os.kill(self.pid, signal.SIGHUP)
 
     def user(self, name: str = "admin") -> User:
         """A user whose connections last as long as the service."""

@@ -15,6 +15,7 @@ from gateway.policy.compiler import revision
 from gateway.trees import read_tree
 from tests.cli.service import eventually
 from tests.governing.running import MIB, Service, service, tree, write
+from tests.serving.process import Ended
 
 SWAPS = 20
 BAD = "version: 1\npolicy: limits\nrules:\n  - id: size\n    limmit: all\n"
@@ -144,11 +145,9 @@ def test_an_upload_under_way_keeps_the_tree_it_was_granted_under(tmp_path: Path)
 
 
 def expecting(running: Service, digest: str) -> subprocess.CompletedProcess[str]:
-    with pytest.raises(AssertionError):
+    with pytest.raises(Ended):
         running.start("--expect-revision", digest)
-    assert running.process is not None
-    code = running.process.wait(30)
-    return subprocess.CompletedProcess([], code, stderr=running.log)
+    return subprocess.CompletedProcess([], running.wait(30), stderr=running.log)
 
 
 def test_no_other_tree_than_the_expected_one(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.cli.service import eventually
 from tests.clients.gate import Gate, gated
 from tests.clients.site import User
 from tests.governing.running import Service, service, write
+from tests.serving.backing import catalog_url
 
 STOPS = "/v2/info/import/stops"
 WORDS = {"message": "Off for now.", "reason": "INC-7"}
@@ -174,7 +175,7 @@ def test_a_stop_of_another_process_is_seen_within_a_second(running: Service) -> 
     )  # fmt: skip
 
     async def written() -> None:
-        async with open_catalog(running.home / "data" / "records.sqlite") as catalog, catalog.begin() as tx:
+        async with open_catalog(catalog_url(running.data)) as catalog, catalog.begin() as tx:
             await tx.add_stop(stop)
 
     asyncio.run(written())

@@ -66,6 +66,7 @@ class Cloud:
     projects: dict[str, list[str]] = field(default_factory=lambda: {"p1": ["tier:gold"]})
     lifetime: float = 3600.0
     password: str = PASSWORD
+    own_roles: tuple[str, ...] = ("service",)
     forbidden: str = "nothing"
     seen: list[Seen] = field(default_factory=list)
     broken: Callable[[Answering], bool] = lambda answering: False
@@ -142,7 +143,7 @@ class Answering(BaseHTTPRequestHandler):
             self.refuse(401, "The request you have made requires authentication.")
             return
         name = f"own-{len(self.cloud.asked('POST', '/auth/tokens'))}"
-        self.cloud.issue(name, roles=("service",), lives=self.cloud.lifetime)
+        self.cloud.issue(name, roles=self.cloud.own_roles, lives=self.cloud.lifetime)
         self.send(201, {"token": self.cloud.tokens[name]}, {"X-Subject-Token": name})
 
     def validate(self, query: dict[str, list[str]]) -> None:

@@ -180,7 +180,10 @@ def test_a_changed_file_counts_at_once(htpasswd: Path) -> None:
         identified(identity, basic("gold", "another"))
 
 
-@pytest.mark.parametrize("wrong", ["gold:plaintext\n", "gold:$apr1$abc$def\n", ":" + line("", "x")[1:], "gold\n"])
+NAMELESS = ":$2b$04$vyzxEuMQ9..UCuirMgeXxOPcvHt4RyiUou.oluHDlKCKwaP.CqTZG\n"
+
+
+@pytest.mark.parametrize("wrong", ["gold:plaintext\n", "gold:$apr1$abc$def\n", NAMELESS, "gold\n"])
 def test_a_wrong_user_file_is_said_by_line_and_not_shown(tmp_path: Path, wrong: str) -> None:
     path = tmp_path / "htpasswd"
     path.write_text(line("a", "x") + wrong)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tests.interop import clients
 from tests.interop.cloud import administered, seed
-from tests.interop.gateway import complaints, gateway
+from tests.interop.front import judge_front
+from tests.interop.gateway import complaints, gateway, settings
 from tests.interop.installed import SetupFailed, installed
 from tests.interop.keystone import keystone
 from tests.interop.report import Outcome, good, live
@@ -36,10 +37,13 @@ def main() -> int:
         folder = asked.folder or Path(stack.enter_context(passing))
         folder.mkdir(parents=True, exist_ok=True)
         programs = installed(asked.venv.absolute(), folder / "install.log")
-        return judge(stack, asked, folder.absolute(), programs)
+        chosen = judge_front if asked.front else judge_alone
+        return verdict(chosen(stack, asked, folder.absolute(), programs))
 
 
-def judge(stack: ExitStack, asked: argparse.Namespace, folder: Path, programs: Path) -> int:
+def judge_alone(
+    stack: ExitStack, asked: argparse.Namespace, folder: Path, programs: Path
+) -> Mapping[str, Iterable[Outcome]]:
     identity_port, image_port, web_port = free_ports(3)
     write_web(folder / "web")
     source = stack.enter_context(web(folder / "web", web_port))
@@ -47,7 +51,8 @@ def judge(stack: ExitStack, asked: argparse.Namespace, folder: Path, programs: P
     image_url = f"http://127.0.0.1:{image_port}"
     # A second address of the one service: what one endpoint was told, the other knows.
     seed(administered(auth_url), image_url, f"http://localhost:{image_port}")
-    stack.enter_context(gateway(folder / "gateway", image_port, auth_url, [web_port, image_port]))
+    alone = settings(image_url, image_port, auth_url, [web_port, image_port])
+    stack.enter_context(gateway(folder / "gateway", image_port, alone))
     print(f"Keystone {auth_url}, gateway {image_url}, sources {source}", flush=True)
     suite = prepared(
         programs, folder / "tempest", auth_url=auth_url, web_image=f"{source}/{WEB_IMAGE}",
@@ -58,7 +63,7 @@ def judge(stack: ExitStack, asked: argparse.Namespace, folder: Path, programs: P
     )
     judges = {"tempest": suite.run(asked.regex), "stock clients": stock.run()}
     chosen = judges if asked.only is None else {asked.only: judges[asked.only]}
-    return verdict({**chosen, "gateway": complaints(folder / "gateway")})
+    return {**chosen, "gateway": complaints(folder / "gateway")}
 
 
 def verdict(judges: Mapping[str, Iterable[Outcome]]) -> int:
@@ -71,11 +76,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.interop", description=__doc__)
     parser.add_argument("--venv", type=Path, default=Path(".venv-interop"), help="where Keystone and tempest are kept")
     parser.add_argument("--folder", type=Path, help="a new folder for settings, logs and records; kept at the end")
-    parser.add_argument("--only", choices=("tempest", "stock clients"), help="ask one judge alone")
+    parser.add_argument("--front", action="store_true", help="in front of a real Glance, beside that Glance alone")
+    parser.add_argument("--only", choices=("tempest", "stock clients", "cases"), help="ask one judge alone")
     parser.add_argument("--regex", default=SUITE, help="tests of the suite to run (default: %(default)s)")
     parser.add_argument("--concurrency", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=900, help="how long a run of the suite may take")
     asked = parser.parse_args()
+    if asked.only == "cases" and not asked.front:
+        parser.error("the policy cases need --front")
     if asked.folder and asked.folder.exists() and any(asked.folder.iterdir()):
         parser.error(f"{asked.folder} is not empty")
     return asked

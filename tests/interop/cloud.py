@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,15 @@ from tests.interop.keystone import ADMIN_PASSWORD, REGION
 
 DOMAIN = "default"
 PASSWORD = "interop-user"
-USERS = {"alice": "alpha", "bob": "beta"}
-"""Members, each of a project of its own."""
+USERS = {"alice": "alpha", "bob": "beta", "carol": "gamma", "dave": "delta"}
+"""Members, each of a project of its own; what the last two may is less (`policies/projects.yaml`)."""
 
 SERVICE_USER = "gateway"
 SERVICE_PROJECT = "service"
 SERVICE_ROLES = ("service", "admin")
 """`service` to check tokens, `admin` to read the tags of any project."""
+
+GATEWAY_ALONE = {SERVICE_USER: SERVICE_ROLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,12 @@ class Cloud:
         found = self.ask("GET", "/roles", params={"name": role})["roles"]
         self.ask("PUT", f"/projects/{project_id}/users/{user_id}/roles/{found[0]['id']}")
 
-    def offer(self, kind: str, name: str, url: str) -> None:
-        """A service of the catalog, with one endpoint for each interface."""
-        service = self.make("service", type=kind, name=name)
+    def offer(self, kind: str, name: str, url: str, region: str = REGION) -> None:
+        """A service of the catalog, with one endpoint for each interface; one that is there already gets a region."""
+        known = self.ask("GET", "/services", params={"type": kind})["services"]
+        service = known[0]["id"] if known else self.make("service", type=kind, name=name)
         for interface in ("public", "internal", "admin"):
-            self.make("endpoint", service_id=service, interface=interface, region_id=REGION, url=url)
+            self.make("endpoint", service_id=service, interface=interface, region_id=region, url=url)
 
 
 def administered(url: str) -> Cloud:
@@ -56,12 +60,15 @@ def administered(url: str) -> Cloud:
     return Cloud(url, http)
 
 
-def seed(cloud: Cloud, image_url: str, second_image_url: str) -> None:
-    """The gateway's own user, two members, and both endpoints of the gateway."""
+def seed(
+    cloud: Cloud, image_url: str, second_image_url: str, services: Mapping[str, Sequence[str]] = GATEWAY_ALONE
+) -> None:
+    """The users of services with their roles, the members, and both endpoints of the gateway."""
     service = cloud.make("project", name=SERVICE_PROJECT, domain_id=DOMAIN)
-    gateway = cloud.user(SERVICE_USER, service)
-    for role in SERVICE_ROLES:
-        cloud.grant(service, gateway, role)
+    for name, roles in services.items():
+        user = cloud.user(name, service)
+        for role in roles:
+            cloud.grant(service, user, role)
     for name, project in USERS.items():
         project_id = cloud.make("project", name=project, domain_id=DOMAIN)
         cloud.grant(project_id, cloud.user(name, project_id), "member")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 KEYSTONE = "keystone==30.0.0"
+GLANCE = "glance==33.0.0"
 TEMPEST = "tempest==47.0.0"
-# setuptools 81 has no pkg_resources, which both still import.
-REQUIREMENTS = (KEYSTONE, TEMPEST, "waitress==3.0.2", "setuptools<81")
+# setuptools 81 has no pkg_resources, which they still import.
+REQUIREMENTS = (KEYSTONE, GLANCE, TEMPEST, "pyuwsgi==2.0.30.post1", "waitress==3.0.2", "setuptools<81")
 
 
 class SetupFailed(Exception):
@@ -20,13 +21,24 @@ class SetupFailed(Exception):
 
 def installed(folder: Path, log: Path, requirements: Sequence[str] = REQUIREMENTS) -> Path:
     """The `bin` of a virtual environment in `folder`, made once for these requirements. Raises SetupFailed."""
-    stamp = folder / "installed.txt"
-    wanted = "\n".join((sys.version, *requirements))
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not is_installed(folder, requirements):
         print(f"Setting up {folder} from PyPI (once, some minutes)...", flush=True)
         _make(folder, log, requirements)
-        stamp.write_text(wanted)
+        _stamp(folder).write_text(_wanted(requirements))
     return folder / "bin"
+
+
+def is_installed(folder: Path, requirements: Sequence[str]) -> bool:
+    """Whether `installed` has nothing to do."""
+    return _stamp(folder).exists() and _stamp(folder).read_text() == _wanted(requirements)
+
+
+def _stamp(folder: Path) -> Path:
+    return folder / "installed.txt"
+
+
+def _wanted(requirements: Sequence[str]) -> str:
+    return "\n".join((sys.version, *requirements))
 
 
 def _make(folder: Path, log: Path, requirements: Sequence[str]) -> None:

@@ -30,6 +30,8 @@ key_repository = {folder}/keys
 [cache]
 enabled = true
 backend = dogpile.cache.memory
+[oslo_policy]
+policy_file = {policy}
 """
 
 # Keystone reads the arguments of whatever program it runs in, so the port is taken away before it is imported.
@@ -44,12 +46,15 @@ serve(application, host="127.0.0.1", port=port, threads=1)
 
 
 @contextmanager
-def keystone(programs: Path, folder: Path, port: int) -> Iterator[str]:
-    """A new Keystone with its user `admin`; gives the URL of its v3 API. `programs` is a virtual environment's bin."""
+def keystone(programs: Path, folder: Path, port: int, policy: Path | None = None) -> Iterator[str]:
+    """A new Keystone with its user `admin`; gives the URL of its v3 API. `programs` is a virtual environment's bin.
+
+    `policy` is a file of policies that differ from Keystone's own.
+    """
     folder.mkdir()
     url = f"http://127.0.0.1:{port}/v3"
     log = folder / "output.log"
-    (folder / "keystone.conf").write_text(SETTINGS.format(folder=folder))
+    (folder / "keystone.conf").write_text(SETTINGS.format(folder=folder, policy=policy or folder / "policy.yaml"))
     _bootstrap(programs, folder, url, log)
     with served([programs / "python", "-W", "ignore", "-c", SERVER, str(port)], url, log, _environment(folder)):
         yield url

@@ -17,7 +17,7 @@ from tests.interop.keystone import ADMIN_PASSWORD, REGION
 from tests.interop.report import Outcome
 from tests.interop.running import stop
 
-# What the gateway has, as tempest asks for it. Formats are not enforced: the policies are open.
+# What the service has, as tempest asks for it. The gateway enforces no formats here: its policies are open.
 FEATURES = """\
 [DEFAULT]
 log_file = {folder}/tempest.log
@@ -44,21 +44,21 @@ horizon = false
 [enforce_scope]
 glance = true
 [image]
-region = {region}
+region = {image_region}
 http_image = {web_image}
 http_qcow2_image = {web_image}
-build_timeout = 30
+build_timeout = {patience}
 alternate_image_endpoint = image_remote
 images_manifest_file = {manifest}
 image_caching_enabled = false
 [image-feature-enabled]
 import_image = true
 os_glance_reserved = true
-manage_locations = true
+manage_locations = {locations}
 image_conversion = true
-image_format_enforcement = false
+image_format_enforcement = {enforced}
 do_secure_hash = true
-http_store_enabled = true
+http_store_enabled = {locations}
 store_weight_enabled = true
 """
 
@@ -129,14 +129,30 @@ class Tempest:
 
 
 def prepared(
-    programs: Path, folder: Path, *, auth_url: str, web_image: str, manifest: Path, concurrency: int, seconds: float
+    programs: Path,
+    folder: Path,
+    *,
+    auth_url: str,
+    web_image: str,
+    manifest: Path,
+    concurrency: int,
+    seconds: float,
+    region: str = REGION,
+    locations: bool = True,
+    enforced: bool = False,
+    patience: int = 30,
 ) -> Tempest:
-    """A workspace in `folder`; each run ends after `seconds`."""
+    """A workspace in `folder`; each run ends after `seconds`. The image service is the one of `region`.
+
+    Without `locations`, images of that service are not added from places, nor changed to be at some. It takes only
+    what has the format it says where that is `enforced`. An image may need `patience` seconds to get where it should.
+    """
     folder.mkdir()
     for name, nova in (("tempest.conf", "false"), ("formats.conf", "true")):
         content = FEATURES.format(
             folder=folder, password=ADMIN_PASSWORD, auth_url=auth_url, region=REGION, nova=nova,
-            web_image=web_image, manifest=manifest,
+            web_image=web_image, manifest=manifest, image_region=region, locations=str(locations).lower(),
+            enforced=str(enforced).lower(), patience=patience,
         )  # fmt: skip
         (folder / name).write_text(content)
     package = _package(programs)

@@ -14,7 +14,8 @@ import pytest
 from gateway.app import load_policy
 from gateway.settings import read_settings
 from tests.interop import samples
-from tests.interop.gateway import settings
+from tests.interop.compared import compared, outcomes, table
+from tests.interop.gateway import fronting, settings
 from tests.interop.installed import SetupFailed, run
 from tests.interop.report import Outcome, good, told
 from tests.interop.running import NotServing, free_ports, served
@@ -28,7 +29,13 @@ def test_the_gateway_reads_its_settings_and_policies(tmp_path: Path) -> None:
     file.write_text(json.dumps(settings("http://127.0.0.1:9292", 9292, "http://127.0.0.1:5000/v3", [8080])))
     found = read_settings(file)
     assert found.identity.keystone.auth_url == "http://127.0.0.1:5000/v3"
-    assert [rule.id for rule in load_policy(found).rules] == ["everything", "real-images", "size"]
+    assert [rule.id for rule in load_policy(found).rules] == [
+        "everything",
+        "real-images",
+        "size",
+        "https-only",
+        "uploads-only",
+    ]
 
 
 def test_the_manifest_names_files_that_are_there(tmp_path: Path) -> None:
@@ -85,3 +92,23 @@ def _is_served(port: int) -> bool:
     """Whether the port is taken."""
     code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_a_suite_in_front_is_held_against_the_same_suite_alone() -> None:
+    def named(**kinds: str) -> list[Outcome]:
+        return [Outcome(name, kind, "why") for name, kind in kinds.items()]
+
+    alone = named(both="passed", ImageLocationsTest="passed", lost="passed", broken="failed", gone="passed")
+    front = named(both="passed", ImageLocationsTest="skipped", lost="failed", broken="passed")
+    tests = compared(alone, front)
+    assert [one.name for one in outcomes(tests) if one.outcome == "failed"] == ["gone", "lost"]
+    lines = table(tests).splitlines()
+    assert lines[1].split()[-3:] == ["4", "1", "0"]
+    assert lines[2].split()[-4:] == ["front", "2", "1", "1"]
+    assert any(line.endswith("ImageLocationsTest: closed on purpose: locations") for line in lines)
+
+
+def test_the_gateway_in_front_reads_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(json.dumps(fronting(9292, "http://127.0.0.1:5000/v3", [8080], "http://127.0.0.1:9393")))
+    assert read_settings(file).upstream.endpoint == "http://127.0.0.1:9393"

@@ -9,6 +9,8 @@ from jsonschema import Draft7Validator
 
 from tests.metadefs.conftest import NAMESPACES, Cloud, running_cloud
 from tests.metadefs.test_definitions import KEY, OBJECT, PROPERTY, bulk
+from tests.serving.backing import catalog_url
+from tests.serving.rows import tables
 
 ONE = f"{NAMESPACES}/{{}}"
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -113,4 +115,4 @@ def test_switched_off_nothing_of_it_is_left(tmp_path: Path) -> None:
         assert cloud.admin.get("/v2/schemas/image").status_code == 200
         made = cloud.ann.post("/v2/images", json={"name": "still here"})
         assert cloud.ann.get(f"/v2/images/{made.json()['id']}").status_code == 200
-    assert b"metadef" not in (tmp_path / "data" / "records.sqlite").read_bytes()
+    assert not [name for name in tables(catalog_url(tmp_path / "data")) if "metadef" in name]

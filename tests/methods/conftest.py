@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gateway.methods.outbound import Fetch, Outbound
+from gateway.methods.fetch import Fetch
+from gateway.methods.outbound import Outbound
 from gateway.methods.rules import Deadlines, FetchRules
 
 Answer = Callable[[socket.socket, str], None]

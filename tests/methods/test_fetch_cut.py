@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from gateway.methods.fetch import Fetch
 from gateway.methods.lines import Lines
 from gateway.methods.location import parse
-from gateway.methods.outbound import Fetch, Outbound
+from gateway.methods.outbound import Outbound
 from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import Interrupted, Refusal, SourceRefused
 from tests.identity.keystone_server import certify

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.cli.service import eventually
 from tests.clients.site import User
 from tests.faults.audit import Place, audit
 from tests.faults.service import Service, service
+from tests.serving.backing import STORE, catalog_url, held
+from tests.serving.held import Held, Together
 
 TRUSTING = ({"id": "everything", "allow": "all"}, {"id": "real", "require": ["glance-direct"], "stages": ["inspect"]})
-STORES = [
+PLACES: list[dict[str, Any]] = [
     {"name": "fast", "default": True, "weight": 20, "description": "quick disks"},
     {"name": "slow", "weight": 10},
     {"name": "web", "type": "http"},
@@ -24,8 +27,8 @@ STORES = [
 
 def settings(port: int, **more: Any) -> dict[str, Any]:
     return {
-        "stores": STORES,
-        "fetch": {"allowed_networks": ["127.0.0.0/8"], "ports": [port]},
+        "stores": PLACES,
+        "fetch": {"allowed_networks": ["127.0.0.0/8"], "ports": [port], "resumes": 2},
         "imports": {"reaper_interval": "1s", "progress_interval": "50ms", "retries": 1},
         "images": {"show_locations": True},
         **more,
@@ -64,13 +67,15 @@ def from_store(user: User, image: str, store: str) -> bytes:
     return answer.raise_for_status().content
 
 
-def files(service: Service, store: str) -> list[Path]:
-    return [path for path in (service.data / "blobs" / store).rglob("*") if path.is_file()]
+def holding(service: Service, store: str) -> Held:
+    return held(service.data, store)
 
 
 @contextmanager
 def broken(service: Service, store: str) -> Iterator[None]:
     """The store's folder is gone meanwhile, as an unmounted disk's is."""
+    if STORE != "filesystem":
+        pytest.skip("only a folder can be taken away")
     folder = service.data / "blobs" / store
     away = folder.with_name(f"{store}-away")
     folder.rename(away)
@@ -82,14 +87,15 @@ def broken(service: Service, store: str) -> Iterator[None]:
 
 def sound(service: Service) -> None:
     """The auditor finds nothing wrong in any store, within the seconds an interrupted thing may take to end."""
-    place = Place(service.data / "records.sqlite", service.data / "blobs", service.data / "decisions.jsonl")
+    stores = Together(tuple(held(service.data, str(store["name"])) for store in PLACES if "type" not in store))
+    place = Place(catalog_url(service.data), stores, service.data / "decisions.jsonl")
     found: list[str] = []
 
     def clean() -> bool:
         try:
             found[:] = audit(place)
-        except FileNotFoundError:
-            return False  # the reaper took a file while it was looked at
+        except KeyError:
+            return False  # the reaper took a blob while it was looked at
         return not found
 
     try:

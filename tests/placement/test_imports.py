@@ -9,7 +9,8 @@ import pytest
 from tests.clients.site import User
 from tests.faults.service import Service
 from tests.faults.sources import Sources, content
-from tests.placement.site import broken, files, from_store, saved, sound, staged, start, until
+from tests.placement.site import broken, from_store, holding, saved, sound, staged, start, until
+from tests.serving.backing import on_disk
 
 BODY = content(21, 2_500_000)
 
@@ -187,12 +188,11 @@ def test_a_copy_that_fails_leaves_the_image_active(running: Service, gold: User)
 
 
 def test_a_damaged_original_is_not_copied(running: Service, gold: User) -> None:
-    before = set(files(running, "fast"))
+    fast = holding(running, "fast")
+    before = set(fast.sizes())
     image = saved(gold, BODY)
-    (blob,) = set(files(running, "fast")) - before
-    with blob.open("r+b") as file:
-        file.seek(1_000_000)
-        file.write(b"flipped")
+    (blob,) = set(fast.sizes()) - before
+    fast.replace(blob, BODY[:1_000_000] + b"flipped" + BODY[1_000_007:])
     start(gold, image, "copy-image", stores=["slow"]).raise_for_status()
     assert gold.ended(image)["code"] == "blob-damaged"
     assert gold.show(image)["stores"] == "fast"
@@ -236,6 +236,7 @@ def test_one_copy_is_deleted_and_the_last_one_stays(running: Service, gold: User
     sound(running)
 
 
+@on_disk
 def test_stores_are_described(gold: User, admin: User) -> None:
     assert gold.http.get("/v2/info/stores").json() == {
         "stores": [
@@ -255,3 +256,37 @@ def test_an_unknown_preferred_store_is_refused(gold: User) -> None:
     image = saved(gold, b"x")
     assert gold.http.get(f"/v2/images/{image}/file", params={"prefer": "zork"}).status_code == 400
     assert gold.http.get(f"/v2/images/{image}/file", params={"prefer": "slow"}).content == b"x"
+
+
+# Sources that break
+
+
+def test_a_source_that_breaks_is_taken_up_and_its_task_says_so(
+    running: Service, gold: User, fetched_from: Sources
+) -> None:
+    image = gold.create()
+    uri = fetched_from.url("breaking/26/1000000/400000")
+    start(gold, image, "web-download", uri=uri, all_stores=True).raise_for_status()
+    task = gold.ended(image)
+    assert (task["status"], "2 times" in task["message"]) == ("success", True), task
+    assert from_store(gold, image, "slow") == from_store(gold, image, "fast") == content(26, 1_000_000)
+    sound(running)
+
+
+def test_a_source_that_breaks_too_often_fails_by_name(running: Service, gold: User, fetched_from: Sources) -> None:
+    image = gold.create()
+    start(gold, image, "web-download", uri=fetched_from.url("breaking/27/1000000/300")).raise_for_status()
+    task = gold.ended(image)
+    assert (task["status"], task["code"], "900 of 1000000" in task["message"]) == ("failure", "source-truncated", True)
+    assert gold.show(image)["status"] == "queued"
+    sound(running)
+
+
+def test_a_source_that_changes_is_fetched_anew(running: Service, gold: User, fetched_from: Sources) -> None:
+    """Not one byte of the old file is in the image; the import itself goes on."""
+    image = gold.create()
+    uri = fetched_from.url("changing/28/1000000/400000")
+    start(gold, image, "web-download", uri=uri).raise_for_status()
+    assert gold.ended(image)["status"] == "success"
+    assert gold.file(image).content == content(29, 1_000_000)
+    sound(running)

@@ -16,8 +16,9 @@ from tests.cli.service import eventually, web
 from tests.clients.site import PASSWORD, User, user_of
 from tests.faults.sources import content
 from tests.images.hostile import backed_qcow2
-from tests.placement.site import STORES, from_store, saved, settings, start, until
+from tests.placement.site import PLACES, from_store, saved, settings, start, until
 from tests.served import served
+from tests.serving.backing import on_disk
 
 BODY = content(31, 1_500_000)
 DIGEST = {"os_hash_algo": "sha256", "os_hash_value": hashlib.sha256(BODY).hexdigest()}
@@ -321,6 +322,7 @@ def test_a_bad_place_is_refused(silver: User, value: Any, status: int) -> None:
     assert silver.show(image)["status"] == "queued"
 
 
+@on_disk
 def test_uploaded_images_show_where_they_are(silver: User) -> None:
     (location,) = silver.show(saved(silver, b"here"))["locations"]
     assert Path(location["url"].removeprefix("file://")).read_bytes() == b"here"
@@ -328,6 +330,6 @@ def test_uploaded_images_show_where_they_are(silver: User) -> None:
 
 def test_stores_are_all_there(silver: User) -> None:
     assert [store["id"] for store in silver.http.get("/v2/info/stores").json()["stores"]] == [
-        str(store["name"]) for store in STORES
+        str(store["name"]) for store in PLACES
     ]
     assert eventually(lambda: silver.http.get("/versions").json()["versions"][0]["id"]) == "v2.17"

@@ -203,7 +203,7 @@ def test_a_whole_rule() -> None:
         "    within: {max_size: 20GiB, max_virtual_size: 1TiB, disk_formats: [RAW, qcow2], container_formats: [bare],"
         "\n"
         "      hosts: [BÜCHER.example., '*.A.example', '10.0.0.1', '[::1]'], schemes: [HTTPS], ports: [8443, 443],\n"
-        "      stores: [Fast], regions: [RegionOne]}\n"
+        "      stores: [Fast], regions: [RegionOne], credentials: [mine, Ours]}\n"
     )
     found = policy.rules[0]
     assert (found.name, found.verb, found.methods, found.mode) == (
@@ -226,6 +226,7 @@ def test_a_whole_rule() -> None:
         ports=(443, 8443),
         stores=("Fast",),
         regions=("RegionOne",),
+        credentials=("Ours", "mine"),
     )
     assert (found.active_from, found.active_until) == (
         datetime(2026, 1, 1, tzinfo=UTC),

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.running import Done, cli
 from tests.faults.service import Service
 from tests.policy.used import edited, written
+from tests.serving.backing import on_sqlite
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def test_a_refusal_is_explained_with_the_tree_it_was_made_under(running: Service
     assert "faults.yaml:" in done.stdout
 
 
+@on_sqlite
 def test_an_acceptance_is_found_beside_its_image(used_site: Any, tmp_path: Path) -> None:
     running, images = used_site
     kept = tmp_path / "kept"

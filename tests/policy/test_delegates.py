@@ -55,7 +55,7 @@ def test_a_delegated_allow_grants_only_inside_the_scope_and_the_limits() -> None
     assert action(policy, tags=["compliance:medical"]) is Action.ALLOW
     assert action(policy) is Action.DENY
     assert action(policy, tags=["compliance:medical"], size=51 * GIB) is Action.DENY
-    assert policy.rules[0].within == Within(max_size=50 * GIB)
+    assert policy.rules[0].within == Within(max_size=50 * GIB, credentials=())
 
 
 def test_all_stands_for_what_is_delegated() -> None:

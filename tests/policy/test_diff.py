@@ -222,6 +222,11 @@ DIRECTIONS: dict[str, tuple[Any, Any, str]] = {
     "another allow to be opened": ([GLASS], [GLASS, replace(GLASS, id="more")], "looser"),
     "an allow with limits": ([ALL], [replace(ALL, within=within(max_size=1))], "tighter"),
     "an allow from a bounded file": ([ALL], [replace(ALL, bounds=(who(tags=["gold"]),))], "tighter"),
+    "an allow with a credential": (
+        [replace(ALL, within=within(credentials=[]))],
+        [replace(ALL, within=within(credentials=["ours"]))],
+        "looser",
+    ),
     "a rule of the log alone": ([], [replace(NO, mode=Mode.AUDIT)], "same"),
 }
 

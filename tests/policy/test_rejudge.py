@@ -21,6 +21,7 @@ from tests.cli.running import Done, cli
 from tests.faults.service import Service
 from tests.policy.trees import compiled_from
 from tests.policy.used import edited, used, written
+from tests.serving.backing import catalog_url
 
 SMALL = {"size": {"within": {"max_size": "100KiB"}}}
 
@@ -83,7 +84,8 @@ def test_what_is_refused_is_deactivated_and_its_owner_reads_why(tmp_path: Path, 
         Draft202012Validator(json.loads((shipped("schemas") / "decision.schema.json").read_text())).validate(entry)
         assert (entry["image_id"], entry["action"], entry["final"]) == (images["large"], "deny", True)
         assert entry["rejudges"] in {one["id"] for one in entries}
-        told = cli(running.home, "policy", "explain", "--decision", entry["id"], "--data", str(running.data))
+        place = ("--config", str(running.home / "gateway.yaml"), "--data", str(running.data))
+        told = cli(running.home, "policy", "explain", "--decision", entry["id"], *place)
         assert "over-limit [faults/size]" in told.stdout
         assert rejudged(running, tree, "--deactivate").stdout == "5 active images: 0 refused\n"
         with running.user("admin") as admin:
@@ -102,7 +104,7 @@ class Fixed:
 
 async def _changed_meanwhile(running: Service, tree: Path, change: Any, log: Path) -> list[bool]:
     numbers = count()
-    async with open_catalog(running.data / "records.sqlite") as catalog:
+    async with open_catalog(catalog_url(running.data)) as catalog:
         with JsonLines(log) as decisions:
             court = Court(
                 catalog=catalog,

@@ -6,9 +6,7 @@ import gzip
 import hashlib
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from tests.faults.service import Service, service
 from tests.faults.sources import content
 from tests.placement.site import settings, staged, start, until
 from tests.receipts.independent import Json, opened, openssl_agrees
+from tests.serving.rows import rows
 
 RULES = (
     {"id": "everything", "allow": "all"},
@@ -291,8 +290,7 @@ def test_an_import_waits_for_no_key_and_its_receipt_is_signed_later(tmp_path: Pa
             assert (answer.status_code, gold.error(answer)["reason"]) == (503, "receipt-unsigned")
             assert gold.http.get("/v2/info/import/receipt-key").status_code == 503
         assert "receipt.key cannot be used" in (tmp_path / "serve.log").read_text()
-        with closing(sqlite3.connect(gateway.data / "records.sqlite")) as database:
-            (said,) = database.execute("SELECT statement FROM receipts").fetchone()
+        ((said,),) = [row.values() for row in rows(gateway.place.database, "SELECT statement FROM receipts")]
         gateway.kill()
         key.write_bytes(good)
         gateway.start()

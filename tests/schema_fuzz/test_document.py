@@ -22,7 +22,7 @@ from tests.isolation.cloud import Cloud, cloud
 from tests.isolation.rules import User
 
 Json = dict[str, Any]
-VERBS = {"get", "put", "post", "patch", "delete"}
+VERBS = {"get", "head", "put", "post", "patch", "delete", "options"}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 from tests.cli.running import process
 from tests.cli.service import eventually
 from tests.governing.running import Service, write
+from tests.serving.backing import held
 
 CONTENT = b"an image" * 1000
 PATH = "/v2/info/import/approvals"
@@ -216,9 +217,9 @@ def test_a_refusal_that_was_kept_ends_the_import_after_a_crash_too(own: Service)
 
 def test_bytes_that_changed_while_they_waited_do_not_go_on(own: Service) -> None:
     image, work = waiting(own)
-    (blob,) = [path for path in (own.home / "data" / "blobs").rglob("*") if path.is_file()]
-    blob.chmod(0o600)
-    blob.write_bytes(b"other content" + CONTENT[13:])
+    store = held(own.data)
+    (blob,) = store.sizes()
+    store.replace(blob, b"other content" + CONTENT[13:])
     decide(own, "gold", work).raise_for_status()
     task = own.user("silver").ended(image)
     assert (task["status"], task["code"]) == ("failure", "blob-damaged")

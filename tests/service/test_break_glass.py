@@ -31,6 +31,7 @@ from gateway.service.policies import PolicyTrees
 from gateway.service.site import Limits, Site
 from gateway.shipped_files import shipped
 from tests.catalog.made import NOW
+from tests.serving.backing import catalog_url
 
 METHODS = ("glance-direct", "web-download")
 REASON = "The mirror is down and patches are due."
@@ -103,7 +104,7 @@ def at_a_desk(folder: Path, scene: Callable[[Desk], Coroutine[Any, Any, None]], 
     async def run() -> None:
         clock, log, unused = Hands(), folder / "decisions.jsonl", None
         numbers = iter(range(1000))
-        async with open_catalog(folder / "records.sqlite") as catalog:
+        async with open_catalog(catalog_url(folder)) as catalog:
             with JsonLines(log) as decisions:
                 any_: Any = unused
                 site = Site(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from hashlib import sha512
 from pathlib import Path
 from random import Random
@@ -23,6 +22,7 @@ from tests.faults.service import Service, service
 from tests.images.archives import ova
 from tests.images.made import converted
 from tests.images.sound import MIB, iso, qcow2
+from tests.serving.rows import rows
 from tests.tools.sandboxed import needs_converter, script
 
 pytestmark = needs_converter
@@ -338,9 +338,8 @@ def test_what_was_converted_is_not_converted_again(tmp_path: Path) -> None:
 
 
 def attempts(site: Service, image: str) -> int:
-    with closing(sqlite3.connect(site.data / "records.sqlite")) as records:
-        query = "SELECT attempt FROM imports WHERE image_id = ?"
-        return int(records.execute(query, (image,)).fetchone()[0])
+    (found,) = rows(site.place.database, "SELECT attempt FROM imports WHERE image_id = :image", image=image)
+    return int(found["attempt"])
 
 
 def converted_blobs(site: Service, image: str) -> list[str]:

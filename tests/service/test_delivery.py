@@ -9,23 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from gateway.catalog import open_catalog
+from gateway.jobs.heartbeat import Lease
 from gateway.model.image import BlobState
 from gateway.ports import Block
 from gateway.service.delivery import Delivery, deliver
 from gateway.stages.pipeline import Declared, Pipeline, Tools
-from gateway.stores.filesystem import FilesystemStore
 from tests.catalog.made import added, blob, image
+from tests.serving.backing import catalog_url
+from tests.serving.opened import opened
 
 
 class Site:
-    """What `deliver` asks of a site: the records."""
+    """What `deliver` asks of a site: the records, and that nobody thinks it dead."""
 
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog
+        self.lease = Lease()
+        self.landed: dict[str, Any] = {}
 
 
 def test_a_cancelled_delivery_is_over_when_it_returns(tmp_path: Path) -> None:
-    store = FilesystemStore("local", tmp_path / "blobs")
+    store = opened(tmp_path)
     waiting, woken, closed = threading.Event(), threading.Event(), threading.Event()
 
     def blocks() -> Iterator[Block]:
@@ -38,7 +42,7 @@ def test_a_cancelled_delivery_is_over_when_it_returns(tmp_path: Path) -> None:
             closed.set()
 
     async def scene() -> None:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(catalog_url(tmp_path)) as catalog:
             owner = image()
             wanted = blob(owner)
             await added(catalog, owner)

@@ -22,8 +22,9 @@ from gateway.model.imports import Import, ImportStatus
 from gateway.service.approvals import Word, decide
 from gateway.service.reaper import sweep
 from gateway.service.site import Limits, Site
-from gateway.stores.filesystem import FilesystemStore
 from tests.catalog.made import NOW, added, blob, image, work
+from tests.serving.backing import catalog_url
+from tests.serving.opened import opened
 
 APPROVER = Caller(project_id="b", user_id="b", roles=("approver",))
 WAITS = timedelta(days=7)
@@ -49,7 +50,7 @@ def site_of(catalog: Any, home: Path, clock: Any) -> Site:
     policy: Any = SimpleNamespace(tree=None)
     log = JsonLines(home / "decisions.jsonl", fsync=False, required=True)
     return Site(
-        catalog=catalog, stores={"local": FilesystemStore("local", home / "blobs")}, default_store="local", methods={},
+        catalog=catalog, stores={"local": opened(home)}, default_store="local", methods={},
         stages=frozenset(), policy=policy, decisions=log, jobs=jobs, seal=unused, clock=clock, limits=Limits(),
         writer="w2", new_id=unused,
     )  # fmt: skip
@@ -74,7 +75,7 @@ async def parked(catalog: Any) -> Import:
 
 def test_it_waits_to_its_last_moment_and_no_longer(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(catalog_url(tmp_path)) as catalog:
             clock = Clock()
             waiting, site = await parked(catalog), site_of(catalog, tmp_path, clock)
             for after in (timedelta(0), timedelta(hours=30), WAITS - timedelta(seconds=1)):
@@ -103,7 +104,7 @@ def test_it_waits_to_its_last_moment_and_no_longer(tmp_path: Path) -> None:
 
 def test_a_refusal_whose_import_was_left_open_by_a_crash_ends_by_its_own_name(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(catalog_url(tmp_path)) as catalog:
             waiting = await parked(catalog)
             async with catalog.begin() as tx:
                 (approval,) = await tx.approvals(waiting.id)

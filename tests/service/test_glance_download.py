@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import httpx
@@ -15,13 +13,14 @@ import pytest
 
 from tests.cli.service import eventually
 from tests.clients.site import PASSWORD, User
-from tests.faults.audit import Place, audit
+from tests.faults.audit import audit
 from tests.faults.service import Service, service
 from tests.faults.sources import content
 from tests.images.sound import qcow2
 from tests.methods.conftest import Source
 from tests.methods.test_glance_download import BYTES, RECORD, cloud
 from tests.served import served
+from tests.serving.rows import rows
 
 PROPERTIES = {"hw_cpu_cores": "5", "trait:STORAGE_DISK_SSD": "required", "os_distro": "debian", "speed": "88mph"}
 RULES = (
@@ -79,8 +78,9 @@ def download(user: User, image: str, source: str, region: str = "Far", **more: A
 
 
 def sealed(running: Service) -> list[bytes]:
-    with closing(sqlite3.connect(Place.of(running.data).database)) as database:
-        return [row[0] for row in database.execute("SELECT sealed FROM imports WHERE sealed IS NOT NULL")]
+    return [
+        row["sealed"] for row in rows(running.place.database, "SELECT sealed FROM imports WHERE sealed IS NOT NULL")
+    ]
 
 
 def test_an_image_comes_with_its_formats_and_what_it_needs_to_run(
@@ -95,7 +95,7 @@ def test_an_image_comes_with_its_formats_and_what_it_needs_to_run(
     assert "speed" not in found
     assert gold.file(image).content == qcow2()
     assert sealed(running) == []
-    assert audit(Place.of(running.data)) == []
+    assert audit(running.place) == []
 
 
 def test_two_gateways_give_out_the_same_bytes(gold: User, far: User) -> None:
@@ -207,4 +207,4 @@ def test_it_goes_on_after_a_kill(running: Service, source: str) -> None:
     with running.user() as user:
         assert user.reaches(image, "active", 30)["disk_format"] == "qcow2"
         assert user.file(image).content == qcow2()
-    assert audit(Place.of(running.data)) == []
+    assert audit(running.place) == []

@@ -16,8 +16,8 @@ import pytest
 from gateway.shipped_files import shipped
 from tests.cli.service import eventually, web
 from tests.clients.site import User
-from tests.faults.audit import Place, charged
 from tests.faults.audit import Records as Audited
+from tests.faults.audit import charged
 from tests.faults.service import Service, service
 
 MIB = 1 << 20
@@ -86,7 +86,7 @@ def at_once(call: Any, times: int = 16) -> list[httpx.Response]:
 
 def check_ledger(running: Service) -> None:
     """The auditor's I6, once the reaper has removed what failed."""
-    eventually(lambda: not list(charged(Audited(Place.of(running.data)), QUOTAS)))
+    eventually(lambda: not list(charged(Audited(running.place), QUOTAS)))
 
 
 def in_parts(parts: int) -> Iterator[bytes]:

@@ -10,15 +10,17 @@ from typing import Any
 
 from gateway.catalog import open_catalog
 from gateway.model.image import BlobState, Move, Status
+from gateway.ports import Store
 from gateway.service.reaper import PAGE, sweep
 from gateway.service.site import Limits, Site
-from gateway.stores.filesystem import FilesystemStore
 from tests.catalog.made import NOW, added, blob, image
+from tests.serving.backing import catalog_url
+from tests.serving.opened import opened
 
 MANY = 2 * PAGE + 10
 
 
-def site_of(catalog: Any, store: FilesystemStore) -> Site:
+def site_of(catalog: Any, store: Store) -> Site:
     """What a pass asks of a site: records, a store, limits, and a clock that stands a minute after the records."""
     unused: Any = None
     clock: Any = SimpleNamespace(now=lambda: later(60))
@@ -34,7 +36,7 @@ def later(seconds: float) -> datetime:
 
 def test_images_that_wait_rightly_do_not_hide_one_that_is_stuck(tmp_path: Path) -> None:
     async def scene() -> tuple[int, Any, Any]:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(catalog_url(tmp_path)) as catalog:
             waiting, stuck = [image() for _ in range(MANY)], image()
             await added(catalog, *waiting, stuck)
             async with catalog.begin() as tx:
@@ -42,7 +44,7 @@ def test_images_that_wait_rightly_do_not_hide_one_that_is_stuck(tmp_path: Path) 
                     await tx.move_image(one.id, Move.STAGE, now=NOW)
                     await tx.add_blob(blob(one, state=BlobState.STAGED))
                 await tx.move_image(stuck.id, Move.STAGE, now=later(1))
-            swept = await sweep(site_of(catalog, FilesystemStore("local", tmp_path / "blobs")))
+            swept = await sweep(site_of(catalog, opened(tmp_path)))
             async with catalog.read() as tx:
                 return swept.images, await tx.image(stuck.id), await tx.image(waiting[0].id)
 
@@ -52,14 +54,14 @@ def test_images_that_wait_rightly_do_not_hide_one_that_is_stuck(tmp_path: Path) 
 
 def test_blobs_that_cannot_go_do_not_hide_one_that_can(tmp_path: Path) -> None:
     async def scene() -> tuple[int, int]:
-        async with open_catalog(tmp_path / "records.sqlite") as catalog:
+        async with open_catalog(catalog_url(tmp_path)) as catalog:
             owner = image()
             await added(catalog, owner)
             async with catalog.begin() as tx:
                 for _ in range(MANY):
                     await tx.add_blob(blob(owner, state=BlobState.DOOMED, store="taken-out"))
                 await tx.add_blob(blob(owner, state=BlobState.DOOMED, created_at=later(1)))
-            site = site_of(catalog, FilesystemStore("local", tmp_path / "blobs"))
+            site = site_of(catalog, opened(tmp_path))
             swept = await asyncio.wait_for(sweep(site), 60)
             async with catalog.read() as tx:
                 return swept.blobs, len(await tx.doomed_blobs(MANY + 1))

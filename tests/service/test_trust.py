@@ -5,12 +5,11 @@ opened for an emergency.
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ from tests.cli.service import web
 from tests.clients.site import PASSWORD, User
 from tests.images import sound
 from tests.served import served
+from tests.serving.backing import catalog_url
+from tests.serving.rows import rows
 
 RAW = b"\1" * 4096
 QCOW2 = {"disk_format": "qcow2"}
@@ -69,9 +70,9 @@ class Place:
         return [json.loads(line) for line in (self.home / "data" / "decisions.jsonl").read_text().splitlines()]
 
     def history(self, project: str) -> tuple[int, int]:
-        with closing(sqlite3.connect(self.home / "data" / "records.sqlite")) as database:
-            query = "SELECT accepted, rejected FROM project_history WHERE project = ?"
-            return tuple(database.execute(query, (project,)).fetchone() or (0, 0))
+        query = "SELECT accepted, rejected FROM project_history WHERE project = :project"
+        found = rows(catalog_url(self.home / "data"), query, project=project) or [{"accepted": 0, "rejected": 0}]
+        return found[0]["accepted"], found[0]["rejected"]
 
 
 def written(home: Path, port: int) -> None:

@@ -220,3 +220,9 @@ def test_a_scanner_has_one_address() -> None:
     assert read(path).stages.malware_scan.socket == Path("/etc/gateway/clamd.ctl")
     assert problems(path + "    host: localhost\n") == [("two-scanners", 4, 11)]
     assert read(path + "    host: null\n").stages.malware_scan.host is None
+
+
+def test_parts_of_uploads_have_a_size_that_fits() -> None:
+    assert read("imports:\n  upload_part: 1MiB\n").imports.upload_part == 1 << 20
+    for size in ("1023KiB", "1025MiB"):
+        assert problems(f"imports:\n  upload_part: {size}\n") == [("bad-part", 2, 16)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import uuid4
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.model.errors import Conflict, ContentRefused, NotFound
+from gateway.model.errors import Conflict, ContentRefused, NotFound, Unavailable
 from gateway.ports import BLOCK_SIZE, Store
 
 
@@ -31,10 +31,26 @@ def refusing(*blocks: bytes) -> Iterator[bytes]:
     raise ContentRefused("not an image", code="format-mismatch")
 
 
+def large(store: Store, parts: float = 2.5) -> int:
+    """A size in bytes that makes the store write in this many parts, where it has any."""
+    size = store.properties.get("part_size") or store.properties.get("segment_size") or BLOCK_SIZE
+    assert isinstance(size, int)
+    return int(parts * size) + 7
+
+
+def blocks_of(content: bytes) -> Iterator[bytes]:
+    return (content[at : at + BLOCK_SIZE] for at in range(0, len(content), BLOCK_SIZE))
+
+
 class StoreSuite:
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
+
+    @pytest.fixture
+    def left(self, store: Store) -> Callable[[], list[str]]:
+        """All that is in the store's place, as somebody sees it who shares no code with the store."""
+        return lambda: sorted(store.keys())
 
     def gone(self, store: Store, name: str) -> bool:
         """Nothing is readable, nothing is listed, nothing is left."""
@@ -201,3 +217,117 @@ class StoreSuite:
         with pytest.raises(NotFound):
             store.put(name, [b"x"])
         assert list(store.keys()) == []
+
+    @pytest.mark.parametrize("parts", [1, 2, 2.5])
+    def test_large_blobs_come_out_as_they_went_in(self, store: Store, parts: float) -> None:
+        """Out of one buffer, which the next block overwrites."""
+        name, content, buffer = key(), os.urandom(large(store, parts)), bytearray(BLOCK_SIZE)
+
+        def ring() -> Iterator[memoryview]:
+            for block in blocks_of(content):
+                buffer[: len(block)] = block
+                yield memoryview(buffer)[: len(block)]
+
+        assert store.put(name, ring()) == len(content)
+        assert store.size(name) == len(content)
+        assert read(store, name) == content
+        assert read(store, name, BLOCK_SIZE - 3, len(content) - BLOCK_SIZE) == content[BLOCK_SIZE - 3 : -3]
+
+    @pytest.mark.parametrize("parts", [0.1, 1, 1.5, 2.5])
+    def test_a_refusal_in_a_large_stream_leaves_nothing(
+        self, store: Store, left: Callable[[], list[str]], parts: float
+    ) -> None:
+        content = bytes(large(store, parts))
+        before = left()
+        with pytest.raises(ContentRefused):
+            store.put(key(), refusing(*blocks_of(content)))
+        assert left() == before
+
+    def test_a_large_blob_does_not_take_an_existing_key(self, store: Store) -> None:
+        store.put(name := key(), [b"first"])
+        with pytest.raises(Conflict):
+            store.put(name, blocks_of(bytes(large(store))))
+        assert read(store, name) == b"first"
+
+    def test_a_large_blob_appears_at_once_and_whole(self, store: Store) -> None:
+        name, content = key(), bytes(large(store))
+
+        def watched() -> Iterator[bytes]:
+            for block in blocks_of(content):
+                with pytest.raises(NotFound):
+                    store.size(name)
+                yield block
+
+        store.put(name, watched())
+        assert store.size(name) == len(content)
+
+    def test_of_two_large_writers_of_a_key_one_wins(self, store: Store) -> None:
+        name, start = key(), Barrier(2)
+
+        def write(number: int) -> bool:
+            start.wait()
+            try:
+                store.put(name, blocks_of(bytes([number]) * large(store)))
+            except Conflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            won = list(pool.map(write, range(2)))
+        assert sorted(won) == [False, True]
+        assert set(read(store, name)) == {won.index(True)}
+
+    def test_many_write_at_once(self, store: Store) -> None:
+        """More than have parts to spare: nobody waits for ever."""
+        contents = {key(): os.urandom(large(store, 1.2)) for _ in range(8)}
+
+        def write(name: str) -> int:
+            return store.put(name, blocks_of(contents[name]))
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(write, contents)) == [len(content) for content in contents.values()]
+        for name, content in contents.items():
+            assert read(store, name) == content
+            store.delete(name)
+
+    def test_a_blob_that_became_shorter_is_told(self, store: Store) -> None:
+        name, size = key(), 3 * BLOCK_SIZE
+        store.put(name, blocks_of(bytes(size)))
+        store.delete(name)
+        store.put(name, blocks_of(bytes(size - 5)))
+        for offset in (0, size - 7, size - 5, size - 1):
+            with pytest.raises(Unavailable) as refused:
+                read(store, name, offset, size - offset)
+            assert refused.value.code == "blob-truncated"
+
+    def test_another_blob_is_never_the_rest_of_one(self, store: Store) -> None:
+        """Whoever is reading while a key is given other bytes gets the first ones, or is told."""
+        name, content = key(), os.urandom(24 * BLOCK_SIZE)
+        store.put(name, blocks_of(content))
+        runs = store.get(name)
+        first = next(runs)
+        store.delete(name)
+        store.put(name, blocks_of(bytes(len(content))))
+        try:
+            assert first + b"".join(runs) == content
+        except (NotFound, Unavailable):
+            pass
+
+    def test_no_range_is_no_bytes(self, store: Store) -> None:
+        name = key()
+        store.put(name, [b"abc"])
+        assert read(store, name, 1, 0) == read(store, name, 3) == b""
+        with pytest.raises(NotFound):
+            store.get(key(), 1, 0)
+
+    def test_where_a_blob_is_tells_its_key(self, store: Store) -> None:
+        name = key()
+        assert store.url(name).endswith(name)
+        with pytest.raises(NotFound):
+            store.url("../" + name)
+
+    def test_a_path_is_a_file_or_nothing(self, store: Store) -> None:
+        name = key()
+        store.put(name, [b"abc"])
+        path = store.path(name)
+        assert path is None or path.read_bytes() == b"abc"

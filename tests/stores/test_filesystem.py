@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,19 @@ class TestUnnamed(StoreSuite):
     def store(self, tmp_path: Path) -> Store:
         return STORES["filesystem"](place(tmp_path / "blobs"))
 
+    @pytest.fixture
+    def left(self, tmp_path: Path) -> Callable[[], list[str]]:
+        return lambda: sorted(map(str, files(tmp_path / "blobs")))
+
 
 class TestPartFiles(StoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
         return FilesystemStore("local", tmp_path / "blobs", unnamed=False)
+
+    @pytest.fixture
+    def left(self, tmp_path: Path) -> Callable[[], list[str]]:
+        return lambda: sorted(map(str, files(tmp_path / "blobs")))
 
 
 @pytest.fixture(params=[True, False], ids=["unnamed", "part-files"])

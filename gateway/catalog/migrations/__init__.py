@@ -7,18 +7,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-HEAD = "0009"
+from gateway.catalog import postgresql
+from gateway.catalog.tables import metadata
+
+HEAD = "0012"
 FOLDER = Path(__file__).parent
 
 
 async def upgrade(engine: AsyncEngine) -> None:
     """Bring the schema to HEAD in one transaction: of two processes that start together, one finds it done."""
+    server = engine.dialect.name == "postgresql"
     async with engine.begin() as connection:
+        if server:
+            await connection.run_sync(postgresql.alone)
         if await connection.run_sync(_revision) != HEAD:
             await connection.run_sync(_upgrade)
+            if server:
+                await connection.run_sync(postgresql.compare_by_bytes, metadata)
+
+
+def create(connection: Connection, tables: MetaData) -> None:
+    """Tables of a part that has no revisions: what is missing is made, by one of those that start together."""
+    server = connection.dialect.name == "postgresql"
+    if server:
+        postgresql.alone(connection)
+    tables.create_all(connection)
+    if server:
+        postgresql.compare_by_bytes(connection, tables)
 
 
 def _revision(connection: Connection) -> str | None:

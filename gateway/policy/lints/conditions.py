@@ -135,6 +135,24 @@ def _counted(part: object) -> Iterator[str]:
 
 
 @lint(Level.WARNING)
+def credential_not_granted(tree: Linted) -> Iterator[Problem]:
+    """An `allow` asks in a condition for one of the operator's credentials and names none in `within`. A credential is
+    granted by name alone, so this grant covers imports without one, of which the condition is false.
+
+    before:
+    - {id: a, allow: [oci-download], when: request.credential == "registry"}
+    after:
+    - {id: a, allow: [oci-download], within: {credentials: [registry]}}
+    """
+    for rule in tree.rules(Verb.ALLOW):
+        for condition, node in tree.conditions(rule) if not rule.within.credentials else ():
+            for part in _reading(condition.source, "request.credential"):
+                yield marked(
+                    node, part.start, part.end, "this grant names no credential", "use `within: {credentials: [...]}`"
+                )
+
+
+@lint(Level.WARNING)
 def loose_host_match(tree: Linted) -> Iterator[Problem]:
     """A condition compares a part of a host's name. `endsWith("example.com")` is true of notexample.com too, and
     `contains` and `startsWith` of example.com.attacker.net. Anybody can register such names. `hosts` in a `within`

@@ -10,7 +10,7 @@ from gateway.policy.lints.audiences import Wide, contradictory, wider
 from gateway.policy.lints.lint import Linted, lint, said
 from gateway.policy.problems import Level, Problem
 from gateway.policy.rules import Mode, Rule, Verb
-from gateway.policy.within import covers, for_method, limits
+from gateway.policy.within import covers, for_method, granting, limits
 
 
 @lint(Level.WARNING)
@@ -139,7 +139,7 @@ def allow_is_not_a_limit(tree: Linted) -> Iterator[Problem]:
     """
     allows = Wide(tree.rules(Verb.ALLOW))
     for rule in tree.rules(Verb.ALLOW):
-        for other in allows.than(rule) if rule.within != Within() else ():
+        for other in allows.than(rule) if rule.within != granting(Within()) else ():
             keys = _loose_keys(rule, other)
             if keys:
                 message = f"'{rule.name}' holds nobody to {', '.join(keys)}: '{other.name}' ({other.place}) grants more"

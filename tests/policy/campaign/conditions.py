@@ -53,6 +53,7 @@ CONDITIONS: Mapping[str, Meaning] = {
     'request.path.startsWith("/images/")': lambda f: f["request.path"].startswith("/images/"),
     'request.stores.exists(s, s == "b")': lambda f: "b" in f["request.stores"],
     'request.region == "one"': lambda f: f["request.region"] == "one",
+    'request.credential == "ours"': lambda f: f["request.credential"] == "ours",
     'request.method == "web-download"': lambda f: f["request.method"] == "web-download",
     "project.imports.accepted >= 3 && project.imports.rejected == 0": lambda f: (
         f["project.imports.accepted"] >= 3 and f["project.imports.rejected"] == 0

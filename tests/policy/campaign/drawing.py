@@ -26,6 +26,7 @@ PATTERNS = (*HOSTS, "*.a.example", "*.x.a.example")
 FORMATS, CONTAINERS = ("qcow2", "raw", "vmdk"), ("bare", "ova")
 SCHEMES, PORTS = ("http", "https"), (80, 443, 8443)
 STORES, REGIONS = ("a", "b", "c"), ("one", "two")
+CREDENTIALS = ("mine", "ours")
 TAGS, ROLES, PROJECTS, DOMAINS = ("gold", "silver"), ("admin", "member"), ("p1", "p2", "p3"), ("d1", "d2")
 STAGES: tuple[Any, ...] = (
     "decompress",
@@ -191,6 +192,7 @@ WITHIN: Mapping[str, Callable[[Random], Any]] = {
     "ports": lambda random: some(random, PORTS),
     "stores": lambda random: some(random, STORES),
     "regions": lambda random: some(random, REGIONS),
+    "credentials": lambda random: some(random, CREDENTIALS),
 }
 """Every limit key on one import, and how it is drawn."""
 
@@ -251,6 +253,7 @@ def image(random: Random, method: str) -> Json:
         "request.port": random.choice([{"http": 80, "https": 443}[scheme], 8443]),
         "request.path": random.choice(["/images/a", "/b"]),
         "request.region": random.choice(REGIONS),
+        "request.credential": random.choice(["", "", *CREDENTIALS]),
         "request.disk_format": disk_format,
         "request.container_format": random.choice(CONTAINERS),
         "request.visibility": random.choice(["private", "shared", "public"]),

@@ -20,7 +20,7 @@ from gateway.policy.offers import Offers, offers
 from gateway.policy.problems import Problems
 from gateway.policy.rules import Policy
 from gateway.policy.whatif import Question, applied, smallest_change
-from gateway.policy.within import keeps, limits
+from gateway.policy.within import weighed
 from tests.policy.campaign.drawing import (
     CONTAINERS,
     FORMATS,
@@ -75,7 +75,7 @@ class Tried:
         return self.asked(self.case.facts, final=True).decided()
 
     def kept(self, within: Within, facts: Json) -> set[Truth]:
-        return {keeps(key, limit, facts) for key, limit in limits(within, self.case.method)}
+        return {truth for _, _, truth in weighed(within, self.case.method, facts)}
 
 
 def the_reference_agrees(tried: Tried) -> Iterator[str]:
@@ -165,6 +165,8 @@ def _body(case: Case) -> Json:
         port = "" if default else f":{facts['request.port']}"
         address = f"{facts['request.host']}{port}{facts['request.path']}"
         method["uri"] = f"{facts['request.scheme']}://{address}"
+    if facts.get("request.credential"):
+        method["credential"] = facts["request.credential"]
     if "request.region" in facts:
         method |= {"glance_region": facts["request.region"], "glance_image_id": "0" * 32}
     return {"method": method, "stores": list(facts["request.stores"])}

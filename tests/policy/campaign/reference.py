@@ -14,7 +14,7 @@ from tests.policy.campaign.conditions import CONDITIONS
 from tests.policy.campaign.drawing import FOLDER, NOW, SETS, VERBS, Case, Json, stage_name
 
 _SOURCE = {"hosts": "request.host", "schemes": "request.scheme", "ports": "request.port", "regions": "request.region"}
-_HAS = {"web-download": {"hosts", "schemes", "ports"}, "glance-download": {"regions"}}
+_HAS = {"web-download": {"hosts", "schemes", "ports", "credentials"}, "glance-download": {"regions"}}
 _TRANSFORMS = ("decompress", "convert", "inject")
 
 
@@ -62,7 +62,9 @@ def _opened(file: Json, rule: Json, facts: Mapping[str, Any]) -> bool:
 
 
 def _granted(rule: Json, bounds: list[Json], method: str, facts: Mapping[str, Any]) -> bool:
-    return all(_keeps(one.get("within", {}), method, facts) for one in (rule, *bounds))
+    """A credential is granted by name alone, by the rule and by every delegate."""
+    each = ({"credentials": [], **one.get("within", {})} for one in (rule, *bounds))
+    return all(_keeps(one, method, facts) for one in each)
 
 
 def _counts(file: Json, rule: Json, method: str, facts: Mapping[str, Any], now: datetime) -> bool:
@@ -144,6 +146,8 @@ def _keeps_one(key: str, limit: Any, method: str, facts: Mapping[str, Any]) -> b
         return all(store in limit for store in facts["request.stores"])
     if key not in _HAS.get(method, ()):
         return True
+    if key == "credentials":
+        return facts["request.credential"] in ("", *limit)
     value = facts[_SOURCE[key]]
     return any(_under(value, pattern) for pattern in limit) if key == "hosts" else value in limit
 

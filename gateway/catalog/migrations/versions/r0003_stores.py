@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -24,22 +23,22 @@ def upgrade() -> None:
         sa.Column("all_must_succeed", sa.Boolean(), nullable=False, server_default=sa.true()),
     ):
         op.add_column("imports", column)
-    _each("store", "stores", lambda store: json.dumps([store]))
+    _each(sa.column("store", sa.String()), sa.column("stores", sa.JSON()), lambda store: [store])
     op.drop_column("imports", "store")
     op.add_column("locations", sa.Column("metadata", sa.JSON(), nullable=False, server_default="{}"))
 
 
 def downgrade() -> None:
     op.add_column("imports", sa.Column("store", sa.String(), nullable=False, server_default=""))
-    _each("stores", "store", lambda stores: (json.loads(stores) or [""])[0])
+    _each(sa.column("stores", sa.JSON()), sa.column("store", sa.String()), lambda stores: (stores or [""])[0])
     for name in ("all_must_succeed", "stores_failed", "stores_left", "stores", "type"):
         op.drop_column("imports", name)
     op.drop_column("locations", "metadata")
 
 
-def _each(source: str, into: str, value: Callable[[Any], str]) -> None:
+def _each(source: sa.ColumnClause[Any], into: sa.ColumnClause[Any], value: Callable[[Any], Any]) -> None:
     """Fill a column of every import from another one."""
-    imports = sa.table("imports", sa.column("id"), sa.column(source), sa.column(into))
+    imports = sa.table("imports", sa.column("id"), source, into)
     connection = op.get_bind()
-    for row in connection.execute(sa.select(imports.c.id, imports.c[source])).all():
-        connection.execute(imports.update().where(imports.c.id == row[0]).values({into: value(row[1])}))
+    for row in connection.execute(sa.select(imports.c.id, source)).all():
+        connection.execute(imports.update().where(imports.c.id == row[0]).values({into.name: value(row[1])}))

@@ -1,0 +1,156 @@
+"""Calls that go on to the image service behind the gateway, under the caller's own token, streamed both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.request_id import HEADER, request_id
+from gateway.model.errors import Unavailable
+from gateway.upstream import Answer, Carrier, Coming, Connection
+from gateway.upstream.connection import Headers, passed
+
+_readers = ThreadPoolExecutor(max_workers=256, thread_name_prefix="downloads")
+
+LONGEST_ANSWER = 16 << 20
+"""Of an answer that is looked at before it goes on: a page of a list has a thousand images at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """`public_host` is what the service behind builds its links from; None is each request's own Host."""
+
+    connection: Connection
+    carrier: Carrier
+    public_host: bytes | None = None
+
+    async def on(self, request: Request) -> Response:
+        """The call as it came, the answer as it is."""
+        return Streamed(self.asked(request, _body(request)))
+
+    async def download(self, request: Request) -> Response:
+        """The data of an image, read in worker threads."""
+        scope = request.scope
+        headers = [*self._headers(request), (b"host", self._host(request))]
+        return Carried(await run_in_threadpool(self.carrier.get, scope["path"], scope["query_string"], headers))
+
+    async def read(self, request: Request, body: bytes = b"") -> Read:
+        """The whole answer. `body` is what was read of the request already."""
+        async with self.asked(request, body) as answer:
+            content = bytearray()
+            async for chunk in answer.body:
+                content += chunk
+                if len(content) > LONGEST_ANSWER:
+                    raise Unavailable("The image service behind the gateway does not end its answer.")
+            return Read(answer.status, list(answer.headers), bytes(content))
+
+    def asked(self, request: Request, body: AsyncIterator[bytes] | bytes) -> AbstractAsyncContextManager[Answer]:
+        scope = request.scope
+        return self.connection.ask(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            self._headers(request),
+            body,
+            host=self._host(request),
+        )
+
+    def _headers(self, request: Request) -> Headers:
+        """Both services log the call under one id."""
+        found = [(name, value) for name, value in passed(request.headers.raw) if name != HEADER.encode()]
+        return [*found, (HEADER.encode(), request_id(request.scope).encode())]
+
+    def _host(self, request: Request) -> bytes:
+        return self.public_host or request.headers["host"].encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An answer that was read."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def response(self, body: bytes | None = None, more: Headers = ()) -> Response:
+        """The answer, with another body or `more` headers."""
+        content = self.body if body is None else body
+        named = {name.lower() for name, _ in more} | {b"content-length"}
+        response = Response(content, self.status)
+        kept = [(name.lower(), value) for name, value in self.headers if name.lower() not in named]
+        response.raw_headers = [*kept, *more, (b"content-length", str(len(content)).encode())]
+        return response
+
+
+class Streamed(Response):
+    """An answer that goes on as it comes."""
+
+    def __init__(self, asked: AbstractAsyncContextManager[Answer]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._asked as answer:
+            await send(_head(answer.status, answer.headers))
+            async for chunk in answer.body:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+
+class Carried(Response):
+    """Image data on its way."""
+
+    def __init__(self, coming: Coming) -> None:
+        super().__init__()
+        self._coming = coming
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        coming = self._coming
+        async with aclosing(_ahead(coming)) as chunks:
+            await send(_head(coming.status, coming.headers))
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def _ahead(coming: Coming) -> AsyncGenerator[bytes]:
+    """The blocks, each read while the one before it is sent."""
+
+    def read() -> asyncio.Future[bytes]:
+        return asyncio.get_running_loop().run_in_executor(_readers, next, coming.blocks, b"")
+
+    block = read()
+    try:
+        while found := await block:
+            block = read()
+            yield found
+    finally:
+        coming.close()
+        block.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
+
+def _head(status: int, headers: Headers) -> dict[str, object]:
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [(name.lower(), value) for name, value in headers],
+    }
+
+
+def _body(request: Request) -> AsyncIterator[bytes] | bytes:
+    announced = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    return _chunks(request) if announced else b""
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        if chunk:
+            yield chunk

@@ -1,0 +1,113 @@
+"""Records of an image service behind the gateway, kept here for as long as something is done to them.
+
+The other service stays the one source of records: a mirrored image is a copy of what it said when an import was asked
+for, and its status here says how far that import is. Only images that are queued there can be filled from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.model.caller import Caller
+from gateway.model.errors import Cancelled, Conflict, NotFound
+from gateway.model.image import BUSY, MOVES, Image, Move, Status
+from gateway.model.imports import Import
+from gateway.ports.upstream import Record
+from gateway.service.images import doom, end_imports
+from gateway.service.site import Site
+
+_TAKEN = (
+    "owner", "name", "disk_format", "container_format", "visibility", "protected", "os_hidden", "min_disk", "min_ram",
+    "tags", "properties",
+)  # fmt: skip
+
+
+async def mirrored(site: Site, image_id: str, token: str | None) -> Record:
+    """Ask for the record with the caller's own token, and keep what it says. Raises NotFound, Conflict, Unavailable."""
+    assert site.upstream is not None
+    record = await site.upstream.record(image_id, token)
+    if record is None:
+        await forget_gone(site, image_id)
+        raise NotFound(f"No image found with ID {image_id}")
+    if record.status == Status.QUEUED:
+        await _keep(site, record.image)
+    return record
+
+
+async def _keep(site: Site, image: Image) -> None:
+    now = site.clock.now()
+    async with site.catalog.begin() as tx:
+        known = await tx.image(image.id)
+        if known is None:
+            await tx.add_image(image)
+        elif known.status is Status.QUEUED:
+            await tx.change_image(image.id, {name: getattr(image, name) for name in _TAKEN}, now=now)
+        elif known.status not in BUSY:
+            # It was filled from here, and is empty there: two truths, of which neither may be built on.
+            raise Conflict(
+                f"Image {image.id} has lost its data in the image service behind the gateway.",
+                remedy="Delete it, and import it as a new image.",
+                code="upstream-differs",
+            )
+
+
+def check_ready(record: Record, caller: Caller, move: Move | None) -> None:
+    """Raises Conflict, in Glance's words, where `move` is not for an image that has its data."""
+    if move is not None and record.status != Status.QUEUED:
+        raise Conflict(
+            f"Image status transition from {record.status} to {MOVES[move][1]} is not allowed",
+            remedy=f"Only a queued image takes data; this one is {record.status}.",
+            code="status-conflict",
+        )
+
+
+async def under_way(site: Site, image_id: str) -> dict[str, Image]:
+    """The image by its id, where something is being done to it here; else nothing."""
+    found = await all_under_way(site)
+    return {image_id: found[image_id]} if image_id in found else {}
+
+
+async def all_under_way(site: Site) -> Mapping[str, Image]:
+    """All images that something is being done to here, by id. Nothing is read twice that nobody can have changed."""
+    written = site.catalog.written
+    if site.busy is not None and site.busy[0] == written:
+        return site.busy[1]
+    async with site.catalog.read() as tx:
+        found = {image.id: image for image in await tx.busy_images()}
+    site.busy = None if written is None else (written, found)
+    return found
+
+
+async def imports_of(site: Site, caller: Caller, image_id: str) -> Sequence[Import]:
+    """The imports of an image that the caller is known to see; other projects see none."""
+    async with site.catalog.read() as tx:
+        image = await tx.image(image_id)
+        seen = image is not None and (caller.is_admin or image.owner == caller.project_id)
+        return await tx.imports(image_id) if seen else ()
+
+
+async def sweep(site: Site) -> None:
+    """What is done here to images that are gone there ends, and its bytes go. Raises Unavailable."""
+    for image_id in await all_under_way(site):
+        await forget_gone(site, image_id)
+
+
+async def forget_gone(site: Site, image_id: str) -> None:
+    """Forget an image that the gateway's own user does not see any more: others may never have."""
+    assert site.upstream is not None
+    if await under_way(site, image_id) and await site.upstream.record(image_id) is None:
+        await forget(site, image_id)
+
+
+async def forget(site: Site, image_id: str) -> None:
+    """The image was deleted there: what was done to it here ends by name, and its bytes go."""
+    now = site.clock.now()
+    async with site.catalog.begin() as tx:
+        if await tx.image(image_id) is None:
+            return
+        await tx.move_image(image_id, Move.DELETE, now=now)
+        await end_imports(tx, await tx.imports(image_id), now=now)
+        blobs = await tx.blobs(image_id)
+        await doom(tx, blobs)
+    site.halt(Cancelled(f"Image {image_id} was deleted."), [blob.id for blob in blobs])
+    site.kick_reaper()

@@ -1,0 +1,95 @@
+"""Buckets of Amazon S3, and of the many servers that speak its API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from obstore.store import S3Store
+
+from gateway.stores.faults import said as secret_said
+from gateway.stores.objects.faults import said
+from gateway.stores.objects.options import LONG, client, retries
+from gateway.stores.objects.signing import Signer
+from gateway.stores.objects.store import ObjectStore, Service, address
+from gateway.stores.objects.unfinished import NoneKept, S3Uploads, Unfinished
+from gateway.stores.place import Place
+from gateway.stores.swift.exchange import Exchange
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
+
+REGION = "us-east-1"
+REREAD = timedelta(seconds=10)
+
+
+def open_s3(place: Place) -> ObjectStore:
+    """Without a login, the process's own is used, as the machine gives it (environment, instance role)."""
+    region = place.region or REGION
+    endpoint = (place.endpoint or f"https://s3.{region}.amazonaws.com").rstrip("/")
+    if place.virtual_host:
+        scheme, _, host = endpoint.partition("://")
+        bucket_url = endpoint = f"{scheme}://{place.bucket}.{host}"
+    else:
+        bucket_url = f"{endpoint}/{place.bucket}"
+
+    def opened(**more: Any) -> S3Store:
+        return S3Store(
+            place.bucket,
+            prefix=place.prefix.strip("/") or None,
+            endpoint=endpoint,
+            region=region,
+            virtual_hosted_style_request=place.virtual_host,
+            unsigned_payload=True,
+            disable_bulk_delete=True,
+            client_options=client(place, **more),
+            retry_config=retries(place),
+            **_shown(place),
+        )
+
+    with said(place):
+        remote, slow = opened(), opened(timeout=LONG)
+    return ObjectStore(
+        place,
+        Service(
+            kind="s3",
+            address=address(_glances(bucket_url), place.prefix),
+            remote=remote,
+            slow=slow,
+            unfinished=_unfinished(place, bucket_url, region),
+        ),
+    )
+
+
+def _shown(place: Place) -> dict[str, Any]:
+    login = place.login
+    if login is None:
+        return {}
+    if not login.rereads:
+        token = {"session_token": login.session_token} if login.session_token else {}
+        with secret_said(place.name):
+            return {"access_key_id": login.user, "secret_access_key": login.secret(), **token}
+
+    def read() -> S3Credential:
+        return {
+            "access_key_id": login.user,
+            "secret_access_key": login.secret(),
+            "token": login.session_token,
+            "expires_at": datetime.now(UTC) + REREAD,
+        }
+
+    return {"credential_provider": read}
+
+
+def _unfinished(place: Place, bucket_url: str, region: str) -> Unfinished:
+    login = place.login
+    if login is None:
+        return NoneKept()
+    signer = Signer(access_key=login.user, secret=login.secret, session_token=login.session_token, region=region)
+    return S3Uploads(place, bucket_url, signer, Exchange(place.patience, place.ca_file))
+
+
+def _glances(url: str) -> str:
+    """As Glance writes it, but without the keys."""
+    scheme, _, rest = url.partition("://")
+    return f"{'s3+https' if scheme == 'https' else 's3'}://{rest}"

@@ -1,0 +1,1 @@
+"""Real servers behind the stores, started by the tests on loopback."""

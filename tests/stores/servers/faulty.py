@@ -1,0 +1,157 @@
+"""A way to an HTTP server that fails when it is told to: it counts requests, and spoils those it was told to."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+ANSWERS = {
+    "401": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+}
+RUN = 1 << 16
+
+
+class Faulty:
+    """`url` leads to the server behind. Requests are counted from the last `plan` on."""
+
+    def __init__(self, url: str) -> None:
+        there = urlsplit(url)
+        self._there = (there.hostname, there.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._lines: set[socket.socket] = set()
+        self.url = there._replace(netloc=f"127.0.0.1:{self._listener.getsockname()[1]}").geturl()
+        self.plan()
+
+    def plan(self, *, at: int = 0, fault: str = "", lasting: bool = False, after: int = 0) -> None:
+        """Spoil request number `at`, and with `lasting` all after it. One of:
+
+        `reset` before the server hears of it; `lost answer`: the server has done it; `stall`: nothing comes, ever;
+        `cut` after so many bytes of the answer; `flip`: a bit of a long body is another one; a status.
+        """
+        with self._lock:
+            self.requests, self._at, self._fault, self._lasting, self._after = 0, at, fault, lasting, after
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                line = self._listener.accept()[0]
+                threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for line in self._lines:
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, socket.create_connection(self._there) as far:
+            with self._lock:
+                self._lines |= {near, far}
+            with suppress(OSError):
+                self._relay(near, far)
+            with self._lock:
+                self._lines -= {near, far}
+
+    def _relay(self, near: socket.socket, far: socket.socket) -> None:
+        """One direction at a time is enough to tell requests apart: bytes after an answer begin the next one."""
+        fault = Fault(near, far)
+        answering = threading.Thread(target=fault.answer, daemon=True)
+        answering.start()
+        try:
+            while run := near.recv(RUN):
+                if fault.answered:
+                    fault.begin(*self._next())
+                if not fault.ask(run):
+                    return
+        finally:
+            with suppress(OSError):
+                far.shutdown(socket.SHUT_RDWR)
+            answering.join()
+
+    def _next(self) -> tuple[str, int]:
+        with self._lock:
+            self.requests += 1
+            spoiled = self.requests == self._at or (self._lasting and self.requests > self._at)
+            return (self._fault if spoiled else ""), self._after
+
+
+class Fault:
+    """What happens to the requests of one connection."""
+
+    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+        self._near = near
+        self._far = far
+        self._kind = ""
+        self._after = 0
+        self.answered = True
+
+    def begin(self, kind: str, after: int) -> None:
+        self._kind, self._after, self.answered = kind, after, False
+
+    def ask(self, run: bytes) -> bool:
+        """Hand a part of a request on. False where the connection has to end."""
+        if self._kind in ANSWERS:
+            self._near.sendall(ANSWERS[self._kind])
+            self._drain()
+            return False
+        if self._kind == "reset":
+            self._reset()
+            return False
+        if self._kind == "flip" and len(run) == RUN:
+            self._kind, middle = "", RUN // 2
+            run = run[:middle] + bytes([run[middle] ^ 1]) + run[middle + 1 :]
+        if self._kind != "stall":
+            self._far.sendall(run)
+        return True
+
+    def answer(self) -> None:
+        with suppress(OSError):
+            while run := self._far.recv(RUN):
+                if self._kind == "lost answer":
+                    self._reset()
+                    return
+                if self._kind == "cut":
+                    run = run[: self._after]
+                    self._after -= len(run)
+                    if not run:
+                        self._reset()
+                        return
+                self.answered = True
+                self._near.sendall(run)
+        with suppress(OSError):
+            self._near.shutdown(socket.SHUT_RDWR)
+
+    def _drain(self) -> None:
+        """An answer to a half-sent request arrives only if the rest is taken."""
+        self._near.shutdown(socket.SHUT_WR)
+        self._near.settimeout(5)
+        while self._near.recv(RUN):
+            pass
+
+    def _reset(self) -> None:
+        """Shut down as well: the other thread may be waiting on the same socket, which keeps it open."""
+        self._near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with suppress(OSError):
+            self._near.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def faulty(url: str) -> Iterator[Faulty]:
+    """A way to the server of `url` that does nothing but count, until it is given a plan."""
+    front = Faulty(url)
+    accepting = threading.Thread(target=front.accept, daemon=True)
+    accepting.start()
+    try:
+        yield front
+    finally:
+        front.close()
+        accepting.join()
