@@ -22,6 +22,7 @@ from gateway.api.imports import Imports
 from gateway.api.passing import Passing, Read
 from gateway.api.receipts import Receipts
 from gateway.api.resumable import Resumable
+from gateway.api.tasks import Tasks
 from gateway.api.upload_headers import OFFSET_OCTETS
 from gateway.api.wire import image_task_json
 from gateway.model.errors import Conflict, Forbidden, NotFound
@@ -166,6 +167,12 @@ class Behind:
             return read.response()
         ours = await self._own_tasks(request)
         return read.response(_json({**theirs, "tasks": [*ours, *theirs["tasks"]]})) if ours else read.response()
+
+    @contract({200: "task"})
+    async def task(self, request: Request) -> Response:
+        """`GET /v2/tasks/{id}`: an import of ours for its owner; every other task passes."""
+        ours = await mirroring.has_import(self.front.site, request.path_params["task_id"])
+        return await (Tasks(self.front).show if ours else self.passing.on)(request)
 
     @contract({}, refuses=(403,))
     async def locations(self, request: Request) -> Response:

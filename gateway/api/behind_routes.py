@@ -26,7 +26,7 @@ PASSED = (
     "/v2/images/{image_id}/members", "/v2/images/{image_id}/members/{member_id}",
     "/v2/images/{image_id}/tags/{tag}",
     "/v2/images/{image_id}/actions/deactivate", "/v2/images/{image_id}/actions/reactivate",
-    "/v2/stores/{store_id}/{image_id}", "/v2/tasks/{task_id}",
+    "/v2/stores/{store_id}/{image_id}",
     "/v2/cache", "/v2/cache/clean", "/v2/cache/prune", "/v2/cache/{image_id}", "/v2/cache/nodes/{image_id}",
     "/v2/metadefs/resource_types", "/v2/metadefs/namespaces", _NAMESPACE,
     *(f"{_NAMESPACE}/{kind}" for kind in ("resource_types", "properties", "objects", "tags")),
@@ -64,5 +64,6 @@ def behind_routes(front: Front, passing: Passing, ours: Iterable[BaseRoute]) -> 
         Route(f"{image}/locations", Passable(passing, post=behind.locations)),
         Route(f"{image}/tasks", Passable(passing, get=behind.tasks)),
         Route("/v2/tasks", Passable(passing, post=behind.new_task)),
+        Route("/v2/tasks/{task_id}", Passable(passing, get=behind.task)),
         *(Route(path, Passable(passing)) for path in PASSED),
     ]

@@ -86,6 +86,12 @@ async def imports_of(site: Site, caller: Caller, image_id: str) -> Sequence[Impo
         return await tx.imports(image_id) if seen else ()
 
 
+async def has_import(site: Site, import_id: str) -> bool:
+    """Whether a task is an import of ours."""
+    async with site.catalog.read() as tx:
+        return await tx.import_(import_id) is not None
+
+
 async def sweep(site: Site) -> None:
     """What is done here to images that are gone there ends, and its bytes go. Raises Unavailable."""
     for image_id in await all_under_way(site):

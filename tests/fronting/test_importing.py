@@ -77,7 +77,9 @@ def test_an_import_fills_the_stores_it_names(
     assert start(alice, image, *stores).status_code == 202
     assert alice.reaches(image, "active")["os_hash_value"] == hashlib.sha512(body).hexdigest()
     assert set(alone.show(image)["stores"].split(",")) == set(stores or ("fast",))
-    assert alice.ended(image)["status"] == "success"
+    ended = alice.ended(image)
+    assert ended["status"] == "success"
+    assert alice.http.get(f"/v2/tasks/{ended['id']}").json()["status"] == "success"
     eventually(lambda: not site.staged.sizes())
 
 

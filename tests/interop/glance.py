@@ -62,6 +62,8 @@ username = {user}
 password = {password}
 region_name = {region}
 service_token_roles_required = true
+service_type = image
+token_cache_time = 5
 [wsgi]
 python_interpreter = {programs}/python
 [import_filtering_opts]
