@@ -56,7 +56,9 @@ class Watch:
 
     def _forever(self) -> None:
         with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
-            while not self._stop.wait(LOOK_SECONDS):
+            stopped = False
+            while not stopped:
+                stopped = self._stop.wait(LOOK_SECONDS)  # and looks once more
                 rows = connection.execute(QUERY).fetchall()
                 with self._lock:
                     self._look(rows, monotonic())
@@ -78,7 +80,11 @@ class Watch:
     def _take_over(self, row: Row, now: float) -> None:
         """First it is in the queue again, then somebody carries it out."""
         dead, since = self._orphans.get(row["id"], ("", now))
-        if not dead or row["runner"] == dead:
+        if not dead:
+            return
+        if row["runner"] == dead:
+            if row["status"] in ENDED:  # it had ended before its gateway fell, unseen
+                del self._orphans[row["id"]]
             return
         if row["id"] not in self._queued:
             self._queued.add(row["id"])
