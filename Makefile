@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?=
 
-.PHONY: demo serve test lint bench fuzz faults stores matrix nightly interop setup clean
+.PHONY: demo serve test lint bench fuzz faults stores matrix nightly interop front setup clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m examples.demo $(if $(IMAGE),--image "$(IMAGE)")
@@ -49,6 +49,8 @@ nightly: $(VENV)/.dev
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m tests.interop
+
+front: $(VENV)/.dev
 	$(BIN)/python -m tests.interop --front
 	$(BIN)/python -m tests.fronting --kills 40
 

@@ -13,6 +13,7 @@ LONG = [
     "tests.bench",
     "tests.faults",
     "tests.fleet",
+    "tests.fronting",
     "tests.interop",
     "tests.isolation",
     "tests.matrix",
