@@ -96,12 +96,17 @@ def test_records_are_listed_found_changed_and_deleted(images: Any) -> None:
     made = images.create_image("record", min_disk=3, visibility="private", os_distro="debian", **RAW)
     assert images.find_image("record").id == made.id
     assert [image.id for image in images.images(name="record", status="queued")] == [made.id]
-    changed = images.update_image(made.id, name="renamed", tags=["lts", "small"], os_version="13", min_ram=64)
-    assert (changed.name, changed.os_distro, changed.os_version, changed.min_ram) == ("renamed", "debian", "13", 64)
+    changed = images.update_image(made.id, name="renamed-record", tags=["lts", "small"], os_version="13", min_ram=64)
+    assert (changed.name, changed.os_distro, changed.os_version, changed.min_ram) == (
+        "renamed-record",
+        "debian",
+        "13",
+        64,
+    )
     assert sorted(images.get_image(made.id).tags) == ["lts", "small"]
     assert [image.id for image in images.images(tag="lts")] == [made.id]
     images.delete_image(made.id)
-    assert images.find_image("renamed") is None
+    assert images.find_image("renamed-record") is None
 
 
 def test_tags_change_as_a_whole(images: Any) -> None:

@@ -28,7 +28,7 @@ def _texts(depth: int) -> st.SearchStrategy[str]:
         st.builds("({} + {})".format, _texts(depth - 1), _texts(depth - 1)),
         st.builds("{}[{}]".format, _lists(depth - 1), st.sampled_from(["0", "1", "9"])),
         st.builds("request.properties[{}]".format, _texts(depth - 1)),
-        st.builds("({} ? {} : {})".format, booleans(depth - 1), _texts(depth - 1), _texts(depth - 1)),
+        st.builds("(({}) ? {} : {})".format, booleans(depth - 1), _texts(depth - 1), _texts(depth - 1)),
     )
 
 
@@ -96,7 +96,7 @@ def booleans(depth: int) -> st.SearchStrategy[str]:
         st.builds("({}) && ({})".format, part, part),
         st.builds("({}) || ({})".format, part, part),
         part.map("!({})".format),
-        st.builds("({}) ? ({}) : ({})".format, part, part, part),
+        st.builds("(({}) ? ({}) : ({}))".format, part, part, part),
     )
 
 
