@@ -178,6 +178,8 @@ class _Tree:
             for node in file.exemptions:
                 if len(problems) > most:
                     break
+                if node.get("id") is None:
+                    continue  # one of more problems than are told; the tree is refused already
                 exemption = read_exemption(node, file.policy, piece.scope, rules, known, zones.of(file))
                 self.once("exemption", f"{file.policy}/{node.value['id'].node.value}", node.value["id"].node, ids)
                 if exemption is not None:

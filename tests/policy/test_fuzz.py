@@ -7,8 +7,10 @@ import random
 import pytest
 
 from gateway.policy.expression import Program, engine
+from gateway.policy.reader import Source
 from gateway.policy.typecheck import Sets
 from tests.policy.fuzz.search import Broken, Search
+from tests.policy.fuzz.target import checked
 
 
 class Crashing:
@@ -32,3 +34,9 @@ def test_trees_are_compiled_or_refused_with_their_places() -> None:
 def test_the_search_notices_a_crash() -> None:
     with pytest.raises(Broken, match=r"content\.size"):
         Search(random.Random(1), engine=Crashing()).run(rounds=700)
+
+
+@pytest.mark.parametrize("section", ["rules", "exemptions"])
+def test_a_file_with_more_problems_than_are_told_is_refused(section: str) -> None:
+    text = b"version: 1\npolicy: p\n" + section.encode() + b":\n" + b"  - what:\n" * 200
+    assert "too-many-problems" in checked((Source("lab/a.yaml", text),), engine("cel-expr"))
