@@ -40,7 +40,7 @@ from gateway.logs import set_up_logging
 from gateway.methods import offered
 from gateway.model.errors import Refusal
 from gateway.policy.rules import Policy
-from gateway.ports import Catalog, Identity, Method
+from gateway.ports import Catalog, Clock, Identity, Method
 from gateway.service import elsewhere, reaper, receipts, worker
 from gateway.service.afterwards import after_stages
 from gateway.service.metrics import Metrics
@@ -105,14 +105,7 @@ async def _site(
     for store in stores.values():
         stack.callback(store.close)
     lease, writer = Lease(), str(uuid.uuid4())
-    queue = ImportQueue(
-        catalog=catalog,
-        clock=clock,
-        runner=writer,
-        slots=settings.imports.concurrency,
-        cap=settings.imports.per_project,
-        may_claim=lease.held,
-    )
+    queue = _queue(settings, catalog, clock, lease, writer)
 
     def hang_up(refusal: Refusal) -> None:
         rules.lines.cut(refusal)
@@ -146,6 +139,18 @@ async def _site(
         hang_up=hang_up,
     )
     return site, queue
+
+
+def _queue(settings: Settings, catalog: Catalog, clock: Clock, lease: Lease, writer: str) -> ImportQueue:
+    imports = settings.imports
+    return ImportQueue(
+        catalog=catalog,
+        clock=clock,
+        runner=writer,
+        slots=imports.concurrency,
+        cap=imports.per_project,
+        may_claim=lease.held,
+    )
 
 
 def _decision_log(settings: Settings, stack: AsyncExitStack) -> JsonLines:

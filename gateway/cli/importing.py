@@ -35,6 +35,7 @@ KeepOption = Annotated[bool, typer.Option("--keep", help="Keep the image record 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the image's id and nothing else.")]
 
 
+# Its length is its options and their help: the command line is read from this signature, and the work is `Run`'s.
 def import_image(
     source: SourceArgument,
     name: NameOption = None,
