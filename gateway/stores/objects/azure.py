@@ -6,9 +6,8 @@ from typing import Any
 
 from obstore.store import AzureStore
 
-from gateway.stores.faults import said as secret_said
-from gateway.stores.objects.faults import said
-from gateway.stores.objects.options import LONG, client, retries
+from gateway.stores.faults import said
+from gateway.stores.objects.options import opened
 from gateway.stores.objects.store import ObjectStore, Service, address
 from gateway.stores.place import Place
 
@@ -17,21 +16,11 @@ def open_azure(place: Place) -> ObjectStore:
     """The login's user is the storage account, its secret that account's key; without one the environment's is used."""
     shown: dict[str, Any] = {}
     if place.login is not None:
-        with secret_said(place.name):
+        with said(place.name):
             shown = {"account_name": place.login.user, "account_key": place.login.secret()}
     if place.endpoint is not None:
         shown["endpoint"] = place.endpoint.rstrip("/")
 
-    def opened(**more: Any) -> AzureStore:
-        return AzureStore(
-            place.bucket,
-            prefix=place.prefix.strip("/") or None,
-            client_options=client(place, **more),
-            retry_config=retries(place),
-            **shown,
-        )
-
-    with said(place):
-        remote, slow = opened(), opened(timeout=LONG)
+    remote, slow = opened(place, AzureStore, **shown)
     at = address(f"azure://{place.bucket}", place.prefix)
     return ObjectStore(place, Service(kind="azure", address=at, remote=remote, slow=slow))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from obstore.store import S3Store
 
-from gateway.stores.faults import said as secret_said
-from gateway.stores.objects.faults import said
-from gateway.stores.objects.options import LONG, client, retries
+from gateway.stores.faults import said
+from gateway.stores.objects.options import opened
 from gateway.stores.objects.signing import Signer
 from gateway.stores.objects.store import ObjectStore, Service, address
 from gateway.stores.objects.unfinished import NoneKept, S3Uploads, Unfinished
@@ -33,22 +32,16 @@ def open_s3(place: Place) -> ObjectStore:
     else:
         bucket_url = f"{endpoint}/{place.bucket}"
 
-    def opened(**more: Any) -> S3Store:
-        return S3Store(
-            place.bucket,
-            prefix=place.prefix.strip("/") or None,
-            endpoint=endpoint,
-            region=region,
-            virtual_hosted_style_request=place.virtual_host,
-            unsigned_payload=True,
-            disable_bulk_delete=True,
-            client_options=client(place, **more),
-            retry_config=retries(place),
-            **_shown(place),
-        )
-
-    with said(place):
-        remote, slow = opened(), opened(timeout=LONG)
+    remote, slow = opened(
+        place,
+        S3Store,
+        endpoint=endpoint,
+        region=region,
+        virtual_hosted_style_request=place.virtual_host,
+        unsigned_payload=True,
+        disable_bulk_delete=True,
+        **_shown(place),
+    )
     return ObjectStore(
         place,
         Service(
@@ -67,7 +60,7 @@ def _shown(place: Place) -> dict[str, Any]:
         return {}
     if not login.rereads:
         token = {"session_token": login.session_token} if login.session_token else {}
-        with secret_said(place.name):
+        with said(place.name):
             return {"access_key_id": login.user, "secret_access_key": login.secret(), **token}
 
     def read() -> S3Credential:
