@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.api.bodies import expect_no_body
 from gateway.api.request_id import HEADER, request_id
 from gateway.model.errors import Unavailable
 from gateway.upstream import Answer, Carrier, Coming, Connection
@@ -38,13 +39,14 @@ class Passing:
 
     async def download(self, request: Request) -> Response:
         """The data of an image, read in worker threads."""
+        expect_no_body(request)
         scope = request.scope
         headers = [*self._headers(request), (b"host", self._host(request))]
         return Carried(await run_in_threadpool(self.carrier.get, scope["path"], scope["query_string"], headers))
 
-    async def read(self, request: Request, body: bytes = b"") -> Read:
-        """The whole answer. `body` is what was read of the request already."""
-        async with self.asked(request, body) as answer:
+    async def read(self, request: Request, body: bytes | None = None) -> Read:
+        """The whole answer. `body` is what was read of the request already; without it the request's own goes on."""
+        async with self.asked(request, _body(request) if body is None else body) as answer:
             content = bytearray()
             async for chunk in answer.body:
                 content += chunk

@@ -103,7 +103,7 @@ class Connection:
         request = httpcore.Request(
             verb,
             url,
-            headers=[(b"Host", host or self.host), (b"Accept-Encoding", b"identity"), *headers],
+            headers=[(b"Host", host or self.host), (b"Accept-Encoding", b"identity"), *framed(verb, headers, body)],
             content=body,
             extensions={"timeout": self._timeout},
         )
@@ -118,6 +118,15 @@ class Connection:
             yield Answer(response.status, kept(response.headers, HOP), _body(response, verb, path))
         finally:
             await response.aclose()
+
+
+def framed(verb: str, headers: Headers, body: AsyncIterator[bytes] | bytes) -> Headers:
+    """Each connection is framed anew (RFC 9112, 6): another body may be sent than came, or without a length."""
+    if not isinstance(body, bytes):
+        known = any(name.lower() == b"content-length" for name, _ in headers)
+        return headers if known else [*headers, (b"Transfer-Encoding", b"chunked")]
+    length = [(b"Content-Length", str(len(body)).encode())] if body or verb in ("POST", "PUT", "PATCH") else []
+    return [*kept(headers, frozenset({b"content-length"})), *length]
 
 
 def passed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

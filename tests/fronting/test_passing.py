@@ -63,6 +63,29 @@ def test_a_call_is_answered_as_without_the_gateway(
     assert said[0] == said[1]
 
 
+WITH_BODIES = (
+    ("GET", "/v2/images"), ("GET", "/v2/images/{image}"), ("GET", "/v2/images/{image}/tasks"),
+    ("GET", "/v2/images/{image}/file"), ("DELETE", "/v2/images/{image}"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "path"), WITH_BODIES, ids=[f"{verb} {path}" for verb, path in WITH_BODIES])
+def test_a_body_nobody_expects_is_refused_as_without_the_gateway(
+    alice: User, alone: User, image: str, verb: str, path: str
+) -> None:
+    said = [
+        http.request(verb, path.format(image=image), content=b"{}").status_code for http in (alice.http, alone.http)
+    ]
+    assert said[0] == said[1] < 500
+
+
+@pytest.mark.parametrize("path", ["/v2/images", "/v2/images/{image}/members"])
+def test_a_body_without_a_length_passes(alice: User, image: str, path: str) -> None:
+    pieces = iter([b'{"name": "in', b' pieces", "member": "p2"}'])
+    sent = alice.http.post(path.format(image=image), content=pieces, headers={"Content-Type": "application/json"})
+    assert sent.status_code in (200, 201), sent.text
+
+
 def _said(http: httpx.Client, verb: str, path: str, image: str, body: bytes | None) -> tuple[int, Any, object]:
     headers = PATCH if verb == "PATCH" else {"Content-Type": "application/json"} if body else {}
     answer = http.request(verb, path.format(image=image), content=body, headers=headers)
