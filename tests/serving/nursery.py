@@ -18,9 +18,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 MOST = 1 << 20
+
+_asking = Lock()
+"""Answers come in the order of the questions, so each of several threads waits for its own."""
 
 
 class Forked:
@@ -51,9 +55,10 @@ def forked(words: Sequence[str], folder: Path, env: Mapping[str, str], output: I
     ending, told = os.pipe()
     asked = json.dumps({"words": list(words), "folder": str(folder), "env": dict(env)}).encode()
     try:
-        line = _nursery()
-        socket.send_fds(line, [asked], [output.fileno(), errors.fileno(), told])
-        return Forked(int(line.recv(16)), ending)
+        with _asking:
+            line = _nursery()
+            socket.send_fds(line, [asked], [output.fileno(), errors.fileno(), told])
+            return Forked(int(line.recv(16)), ending)
     finally:
         os.close(told)
 
@@ -88,6 +93,8 @@ def main(line: socket.socket) -> None:
             return
         pid = os.fork()
         if pid == 0:
+            os.setsid()
+            line.send(str(os.getpid()).encode())  # now it has a group, which whoever hears of it may signal
             line.close()
             _become(json.loads(asked), *fds)
             run()
@@ -95,7 +102,6 @@ def main(line: socket.socket) -> None:
         told[pid] = fds[2]
         os.close(fds[0])
         os.close(fds[1])
-        line.send(str(pid).encode())
 
 
 def _asked(line: socket.socket, told: dict[int, int]) -> Iterator[None]:
@@ -133,7 +139,6 @@ def _end(told: Iterable[int]) -> None:
 def _become(asked: Mapping[str, object], output: int, errors: int, told: int) -> None:
     """A program that was just started, in all it can tell."""
     os.close(told)
-    os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(output, 1)

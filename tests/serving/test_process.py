@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
@@ -22,6 +23,17 @@ def test_it_serves_stops_and_starts_again(tmp_path: Path) -> None:
         process.kill(number)
         assert process.wait(0) == code
         assert not Path(f"/proc/{process.pid}").exists()
+
+
+def test_those_that_threads_start_at_once_are_told_apart(tmp_path: Path) -> None:
+    processes = [Process(tmp_path / str(number), "--demo", "--data", "data") for number in range(6)]
+    for process in processes:
+        process.home.mkdir()
+    with ThreadPoolExecutor(len(processes)) as pool:
+        list(pool.map(Process.launch, processes))
+    for process in processes:
+        process.kill()
+        assert process.wait(0) == -9
 
 
 def test_one_that_cannot_serve_says_why(tmp_path: Path) -> None:
