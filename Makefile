@@ -65,4 +65,4 @@ $(VENV)/.dev: pyproject.toml
 	@touch $@ $(VENV)/.runtime
 
 clean:
-	rm -rf $(VENV) .venv-interop .venv-swift dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-interop .venv-runtime .venv-swift dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -35,6 +35,7 @@ def open_stores(
             virtual_host=store.addressing == "virtual",
             ca_file=store.ca_file,
             part_size=store.part_size,
+            spool=settings.spool_path,
             segment_size=store.segment_size,
             interface=store.interface,
             patience=store.timeout,

@@ -1,17 +1,11 @@
-"""`import-gateway serve`: read the settings and run the service."""
+"""`import-gateway serve`: understand the options, and become the service."""
 
 from __future__ import annotations
 
-import signal
-import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from gateway.settings import Settings
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings, a gateway.yaml.", show_default="none")
@@ -51,32 +45,6 @@ def serve(
     Without a file the defaults make a working single node: records in SQLite, images in ./data, everybody trusted,
     on loopback. examples/gateway.yaml shows every key.
     """
-    from gateway.cli.speech import remark
-    from gateway.settings import Settings, overridden, read_settings
+    from gateway.cli.process import Options, become
 
-    settings = read_settings(config) if config else Settings()
-    settings = overridden(
-        settings, host=host, port=port, data=data.absolute() if data else None, expect_revision=expect_revision
-    )
-    with _arranged(settings, keep=data is not None or not demo, demo=demo) as settings:
-        if settings.identity.type == "none" and not settings.server.is_loopback:
-            remark(f"Warning: with identity.type none, everybody who reaches {settings.server.host} may do everything.")
-        _run(settings, demo)
-
-
-def _run(settings: Settings, demo: bool) -> None:
-    """A stop that was asked for is no failure; it unwinds, so that everything that was opened is closed."""
-    from gateway.app import serve as run
-
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with suppress(KeyboardInterrupt):
-        run(settings, demo=demo)
-
-
-def _arranged(settings: Settings, *, keep: bool, demo: bool) -> AbstractContextManager[Settings]:
-    """The settings to run with; a demo has its own users, and a folder that is removed at the end."""
-    if not demo:
-        return nullcontext(settings)
-    from gateway.cli.demo_settings import demonstration
-
-    return demonstration(settings, keep=keep)
+    become(Options(config=config, host=host, port=port, data=data, expect_revision=expect_revision, demo=demo))

@@ -172,7 +172,7 @@ async def _delivered(
         declared=Declared(wanted.target, "bare"),
         max_size=_most(site, wanted),
         hashes=(*site.hashes, *attempt.demanded),
-        tools=site.tools,
+        tools=site.stream_tools,
     )
     attempt.progress.total = attempt.progress.done + size
     delivery = Delivery(blob=blob, store=site.store(blob.store), pipeline=pipeline, progress=attempt.progress)

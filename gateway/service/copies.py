@@ -108,7 +108,7 @@ def comparing(site: Site, original: Original) -> Pipeline:
         declared=Declared(),
         hashes=(),
         expected=original.verdict.hashes,
-        tools=site.tools,
+        tools=site.stream_tools,
     )
 
 

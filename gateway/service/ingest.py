@@ -1,7 +1,8 @@
-"""The bridge between the event loop and the thread that stores bytes: a ring of preallocated blocks.
+"""The bridge between the event loop and the thread that stores bytes: a ring of blocks.
 
 The loop fills blocks from the request, a worker thread drains them; hashing and disk calls never run on the loop.
-Memory is the ring's size whatever the image's. Either side can end it: the loop by `close`, the thread by leaving
+Memory is the ring's size whatever the image's: what a stream cannot do without is its own, and what makes it quick is
+shared by all streams of the process. Either side can end it: the loop by `close`, the thread by leaving
 the iterator, which wakes a waiting `write`.
 """
 
@@ -12,20 +13,59 @@ from collections import deque
 from collections.abc import Iterator
 from mmap import mmap
 from queue import SimpleQueue
+from threading import RLock
+from weakref import finalize
 
 from gateway.ports import BLOCK_SIZE, LASTING
+
+MOST_SPARE = 7
+"""Of one ring. Alone it leaves one, so that nothing runs short and it keeps what it has."""
+
+
+class SpareBlock(mmap):
+    """Goes back to its `Spare` when the last one lets go of it."""
+
+
+class Spare:
+    """The blocks that the rings of one process share, of `size` bytes each."""
+
+    def __init__(self, blocks: int = MOST_SPARE + 1, size: int = BLOCK_SIZE) -> None:
+        self.size = size
+        self._left = blocks
+        self._lock = RLock()
+
+    @property
+    def short(self) -> bool:
+        return not self._left
+
+    def take(self) -> SpareBlock | None:
+        with self._lock:
+            if not self._left:
+                return None
+            block = SpareBlock(-1, self.size)
+            self._left -= 1
+        finalize(block, self._back).atexit = False
+        return block
+
+    def _back(self) -> None:
+        with self._lock:
+            self._left += 1
 
 
 class Ring:
     """One producer on the loop (`write`, `close`), one consumer in a thread (`blocks`)."""
 
-    def __init__(self, blocks: int = 8, size: int = BLOCK_SIZE) -> None:
+    def __init__(self, spare: Spare, lasting: int = LASTING) -> None:
+        """With as many blocks of its own as have to last, it always goes on."""
         self._loop = asyncio.get_running_loop()
-        self._size = size
-        # Those that last while they are hashed are beside the ones on their way.
+        self._spare = spare
+        self._size = spare.size
+        self._lasting = lasting
         # Mapped, so that they go back to the system at the end; the one that was used last is used next, so that those
         # a quick store never needs stay untouched.
-        self._free = [mmap(-1, size) for _ in range(blocks + LASTING - 1)]
+        self._free = [mmap(-1, self._size) for _ in range(lasting)]
+        self._borrowed = 0
+        self._lock = RLock()
         self._full: SimpleQueue[tuple[mmap, int] | BaseException | None] = SimpleQueue()
         self._freed = asyncio.Event()
         self._block: mmap | None = None
@@ -72,23 +112,39 @@ class Ring:
                 block, filled = item
                 yield memoryview(block)[:filled]
                 lent.append(block)
-                if len(lent) == LASTING:
-                    self._free.append(lent.popleft())
-                    self._wake()
+                del block, item
+                if len(lent) == self._lasting:
+                    self._release(lent.popleft())
         finally:
             self._drained = True
             self._wake()
 
     async def _next_free(self) -> mmap | None:
-        while not self._free:
+        while (block := self._at_hand()) is None:
             if self._drained:
                 return None
             self._freed.clear()
             # Looked at again after the clear: the thread may have freed one in between.
             if not self._free and not self._drained:
                 await self._freed.wait()
-        self._block, self._filled = self._free.pop(), 0
-        return self._block
+        self._block, self._filled = block, 0
+        return block
+
+    def _at_hand(self) -> mmap | None:
+        if self._free:
+            return self._free.pop()
+        with self._lock:
+            block = self._spare.take() if self._borrowed < MOST_SPARE and not self._drained else None
+            self._borrowed += block is not None
+        return block
+
+    def _release(self, block: mmap) -> None:
+        if isinstance(block, SpareBlock) and self._spare.short:
+            with self._lock:
+                self._borrowed -= 1
+        else:
+            self._free.append(block)
+        self._wake()
 
     def _push(self) -> None:
         assert self._block is not None

@@ -97,7 +97,7 @@ async def receive(
             await charge(tx, image.owner, blob, judgement.decision.plan.quotas, upload.size)
             await remember(tx, judgement, image_id)
         async with _undone_on_failure(site, blob, way, caller.project_id):
-            ring = Ring(site.limits.ring_blocks)
+            ring = Ring(site.spare, delivery.pipeline.lasting)
             delivery.progress.give_up = ring.fail
             async with _pouring(ring, upload, site.limits.drain):
                 with site.metrics.taking(delivery.progress, delivery.pipeline):
@@ -139,7 +139,7 @@ def delivery_of(
         max_size=plan.max_size,
         hashes=site.hashes,
         evidence=sent(image),
-        tools=site.tools,
+        tools=site.stream_tools,
     )
     charged = meter(site, blob, image.owner, plan.quotas, size, elsewhere)
     granted = Granted(site.policy.tree, UPLOAD, judgement.facts, image.id)

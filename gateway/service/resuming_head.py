@@ -25,7 +25,7 @@ async def check_head(site: Site, image: Image, upload: Upload, judgement: Judgem
     if not any(call.name == "inspect" for call in calls):
         return None
     declared = Declared(image.disk_format, image.container_format)
-    pipeline = Pipeline(calls, declared=declared, hashes=(), tools=site.tools)
+    pipeline = Pipeline(calls, declared=declared, hashes=(), tools=site.stream_tools)
     async with site.catalog.read() as tx:
         parts = await tx.upload_parts(upload.id)
     return await in_thread(Progress(), partial(_judge, pipeline, site, parts, size))

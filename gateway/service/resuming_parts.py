@@ -54,7 +54,7 @@ class Intake:
     left: int | None = None
 
     def __post_init__(self) -> None:
-        self.ring = Ring(self.site.limits.ring_blocks)
+        self.ring = Ring(self.site.spare, lasting=1)
         granted = Granted(self.site.policy.tree, UPLOAD, self.judgement.facts, self.image.id)
         self.progress = Progress(granted=[granted], give_up=self._give_up)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -19,12 +19,16 @@ from gateway.ports import Catalog, Clock, DecisionLog, Jobs, Method, Store
 from gateway.ports.converter import Converter
 from gateway.ports.upstream import Upstream
 from gateway.ports.webhooks import Webhooks
+from gateway.service.ingest import Spare
 from gateway.service.metrics import Metrics
 from gateway.service.policies import PolicyTrees
 from gateway.service.reloading import Watched
 from gateway.service.shadow import Shadow
 from gateway.service.spool import Spool
 from gateway.stages.stage import Tools
+
+AHEAD = 2
+"""So many streams hash one block while the next is written. With more of them, each processor has enough to do."""
 
 
 class Seal(Protocol):
@@ -79,7 +83,6 @@ class Limits:
     approve_own: bool = False
     disk_formats: tuple[str, ...] = ()
     container_formats: tuple[str, ...] = ()
-    ring_blocks: int = 8
     upload_expires: timedelta = timedelta(hours=24)
     upload_part: int = 32 << 20
     drain: timedelta = timedelta(seconds=10)
@@ -137,12 +140,12 @@ class Site:
     While its `lease` is held, nobody thinks it dead. `writing` holds the blobs it is writing now, by id: the reaper
     keeps its hands off them and off their images, and the end of the process tells them to fail; `landed` those whose
     bytes are in their store, until their row has moved on. `turns` are the requests that send to resumable uploads, by
-    upload. `busy` are the images that something was done to after so many writes. `draining` takes no new work;
-    `address` is where it listens, once it does. Images are read from the store with the greatest of `weights`.
-    `hang_up` ends every fetch with a refusal, for good. `trees` are the watched policy trees: `live`, and `shadow`
-    where there is one. `tools` are what its stages ask for; `tool_checks`, by stage, say which tool that is, or raise
-    Unavailable, in worker threads. `converter` opens and converts disks, with files in the `spool`; None where this
-    machine cannot.
+    upload. `spare` is the memory that streams share. `busy` are the images that something was done to after so many
+    writes. `draining` takes no new work; `address` is where it listens, once it does. Images are read from the store
+    with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good. `trees` are the watched policy
+    trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for; `tool_checks`, by stage, say
+    which tool that is, or raise Unavailable, in worker threads. `converter` opens and converts disks, with files in the
+    `spool`; None where this machine cannot.
     """
 
     catalog: Catalog
@@ -169,6 +172,7 @@ class Site:
     lease: Lease = field(default_factory=Lease)
     writing: dict[str, Progress] = field(default_factory=dict)
     landed: dict[str, Blob] = field(default_factory=dict)
+    spare: Spare = field(default_factory=Spare)
     turns: dict[str, Turn] = field(default_factory=dict)
     busy: tuple[int, Mapping[str, Image]] | None = None
     draining: bool = False
@@ -189,6 +193,11 @@ class Site:
     def taking_stores(self) -> tuple[str, ...]:
         """The stores that take bytes."""
         return tuple(name for name, store in self.stores.items() if not store.read_only)
+
+    @property
+    def stream_tools(self) -> Tools:
+        """For one more stream. Those that come when enough are under way walk in step, which takes less memory."""
+        return self.tools if len(self.writing) < AHEAD else replace(self.tools, lasting=1)
 
     @contextmanager
     def writes(self, blob_id: str, progress: Progress) -> Iterator[None]:

@@ -267,7 +267,7 @@ async def _delivered(
         hashes=site.hashes,
         expected=attempt.expected,
         evidence=evidence,
-        tools=site.tools,
+        tools=site.stream_tools,
     )
     blob = new_blob(site, work.image_id, store, key=place_key(site, work) if attempt.stays_elsewhere else None)
     attempt.progress.done = 0

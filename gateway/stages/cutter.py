@@ -15,7 +15,8 @@ class Cutter:
     in buffers that take turns, so that each lasts as `Block` says.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lasting: int = LASTING) -> None:
+        self._lasting = lasting
         self._buffers: deque[bytearray] = deque()
         self._buffer = bytearray()
         self._held = 0
@@ -37,7 +38,7 @@ class Cutter:
                 self._held = 0
                 yield self._buffer
                 self._buffers.append(self._buffer)
-                self._buffer = self._buffers.popleft() if len(self._buffers) == LASTING else bytearray()
+                self._buffer = self._buffers.popleft() if len(self._buffers) == self._lasting else bytearray()
 
     def _gather(self, view: memoryview) -> memoryview:
         if not self._buffer:

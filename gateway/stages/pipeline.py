@@ -6,7 +6,7 @@ A refusal is raised out of the iterators `feed` and `finish` return: a store tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from gateway.model.decision import StageCall
@@ -21,7 +21,7 @@ from gateway.stages.imagesignature import is_signed
 from gateway.stages.inspect import Inspect
 from gateway.stages.malware import MalwareScan
 from gateway.stages.signature import Signature
-from gateway.stages.stage import BLOCK_SIZE, LASTING, Block, Brief, Declared, Seen, Stage, Tools
+from gateway.stages.stage import BLOCK_SIZE, Block, Brief, Declared, Seen, Stage, Tools
 
 __all__ = ["STAGES", "Declared", "Evidence", "Pipeline", "Tools", "runnable"]
 
@@ -47,10 +47,10 @@ def runnable(tools: Tools) -> frozenset[str]:
 class Link:
     """A stage in its place: runs it, and keeps its time, its byte count and how it ended."""
 
-    def __init__(self, stage: Stage, tick: Callable[[], float]) -> None:
+    def __init__(self, stage: Stage, tools: Tools) -> None:
         self.stage = stage
-        self._tick = tick
-        self._cutter = Cutter()
+        self._tick = tools.tick
+        self._cutter = Cutter(tools.lasting)
         self._size = 0
         self._seconds = 0.0
         self.refusal: Refusal | None = None
@@ -150,8 +150,9 @@ class Pipeline:
         stages = [STAGES[call.name](call, brief) for call in calls]
         asked = [algorithm for stage in stages for algorithm in stage.algorithms]
         self._max_size = max_size
-        self._links = [Link(stage, tools.tick) for stage in stages]
-        self._cutter = Cutter()
+        self._links = [Link(stage, tools) for stage in stages]
+        self.lasting = tools.lasting
+        self._cutter = Cutter(tools.lasting)
         self._stored = Digests([*hashes, *asked, *expected], tools)
         self._source = Digests([*expected, *hashes[-1:]], tools) if "decompress" in brief.stages else None
         self._size = 0
@@ -224,7 +225,7 @@ class Pipeline:
             self._size += len(block)
             self._stored.begin(block)
             yield block  # stored while it is hashed
-            self._stored.settle(LASTING - 1)
+            self._stored.settle(self.lasting - 1)
             return
         for out in self._links[place].feed(block):
             yield from self._onward(place + 1, out)

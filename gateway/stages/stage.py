@@ -21,7 +21,8 @@ Block = bytes | bytearray | memoryview
 
 BLOCK_SIZE = 1 << 20
 LASTING = 3
-"""So many blocks of a stream are hashed at the same time at most, one hash ahead of the other."""
+"""So many blocks of a stream are hashed at the same time at most, one hash ahead of the other. A pipeline that is told
+to walk in step is done with each block before it asks for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,13 @@ class Tools:
     """What a pipeline is handed in, because it owns neither threads nor a clock.
 
     `lane` makes a lane, and lanes run beside each other; `waiting_lane` makes one for calls that wait for somebody
-    else. `tick` is monotonic seconds. A tool that is None is not set up here.
+    else. `tick` is monotonic seconds. A tool that is None is not set up here. So many blocks are `lasting` while they
+    are hashed, which takes memory.
     """
 
     lane: Callable[[], Lane] = at_once
     waiting_lane: Callable[[], Lane] = at_once
+    lasting: int = LASTING
     tick: Callable[[], float] = no_clock
     scanner: Scanner | None = None
     keys: Keys | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 
 from gateway.ports import Source
 
@@ -35,7 +36,8 @@ class Place:
     """`folder` is a filesystem store's own. `unseal` gives the URL a key stands for; `fetch` is the guarded fetch.
 
     The rest is of stores that are servers: `bucket` is a container's name as well, `prefix` stands before every key,
-    `patience` is in seconds how long a server may be silent. Blobs travel in parts of `part_size` bytes.
+    `patience` is in seconds how long a server may be silent. Blobs travel in parts of `part_size` bytes, which are
+    gathered in the folder `spool`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Place:
     virtual_host: bool = False
     ca_file: Path | None = None
     part_size: int = 8 * MIB
+    spool: Path = field(default_factory=lambda: Path(gettempdir()))
     segment_size: int = 256 * MIB
     """Bytes of the objects that Swift keeps a long blob in."""
     interface: str = "public"

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gateway.policy.quantity import parse_size
 from tests.bench import (
+    crowd,
     decisions,
     fronted,
     lists,
@@ -67,6 +68,7 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
         plan.folder / "resumable", plan.image, plan.size, plan.rounds, counts_writes=plan.counts_writes
     ),
     "memory": lambda plan: memory.measure(plan.folder / "memory", plan.image, SIZES[:2] if plan.quick else SIZES),
+    "crowd": lambda plan: crowd.measure(plan.folder / "crowd", plan.image, plan.size, plan.rounds),
     "object-store": lambda plan: object_store.measure(plan.folder / "bucket", plan.image, plan.size, plan.rounds),
     "scale": lambda plan: scale.measure(plan.folder / "scale", plan.image, 1 if plan.quick else 2),
     "stages": lambda plan: stages.measure(plan.image, plan.size, plan.rounds),

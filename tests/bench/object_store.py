@@ -1,10 +1,9 @@
-"""A bucket: the gateway's store beside the library it stands on, and what many uploads at once cost in memory."""
+"""A bucket: the gateway's store beside the library it stands on."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +13,6 @@ from obstore.store import S3Store
 
 from gateway.ports import BLOCK_SIZE, Store
 from gateway.stores import STORES
-from tests.bench.meter import MIB
 from tests.bench.report import Figure, Kind, Samples, Skipped, figures
 from tests.bench.service import Service, served
 from tests.serving import servers
@@ -22,9 +20,6 @@ from tests.stores.places import in_bucket
 from tests.stores.servers import rgw
 from tests.stores.servers.bucket import Server, auditor, fresh
 
-UPLOADS = 16
-MOST = 64 * MIB
-TRIES = 10
 PATIENCE = 120
 KINDS = {
     "library, put": Kind("MB/s", more=True),
@@ -35,9 +30,6 @@ KINDS = {
     "store, get": Kind("MB/s", more=True),
     "store / library, get": Kind("x", more=True, target=0.80),
     "GET file": Kind("MB/s", more=True),
-    "memory, idle": Kind("MiB"),
-    f"memory, {UPLOADS} uploads": Kind("MiB", target=150),
-    f"memory after {UPLOADS} uploads": Kind("MiB"),
 }
 
 
@@ -75,29 +67,6 @@ class Bench:
         self.note("GET file", self.rate(lambda: self.service.client.receive(path, self.size)))
         self.remove([image_id])
 
-    def memory(self) -> None:
-        """Each sends as fast as it can, so that the server is what everybody waits for."""
-        image_ids = [self.service.new_image() for _ in range(UPLOADS)]
-        self.note("memory, idle", self.service.meter.resident() / MIB)
-        self.service.meter.forget_peak()
-
-        def send(image_id: str) -> None:
-            """A service on SQLite may be too busy to begin all of them at once, and says so."""
-            for left in reversed(range(TRIES)):
-                try:
-                    self.service.client.send(f"/v2/images/{image_id}/file", self.image, min(self.size, MOST))
-                    break
-                except RuntimeError:
-                    if not left:
-                        raise
-                    time.sleep(1)
-
-        with ThreadPoolExecutor(UPLOADS) as pool:
-            list(pool.map(send, image_ids))
-        self.note(f"memory, {UPLOADS} uploads", self.service.meter.peak() / MIB)
-        self.note(f"memory after {UPLOADS} uploads", self.service.meter.resident() / MIB)
-        self.remove(image_ids)
-
     def remove(self, image_ids: list[str]) -> None:
         """And wait for the bytes to go, so that nobody measures their removal."""
         for image_id in image_ids:
@@ -128,7 +97,6 @@ def measure(folder: Path, image: Path, size: int, rounds: int) -> list[Figure]:
         samples.clear()  # what is loaded on first use is loaded
         for _ in range(rounds):
             bench.round()
-        bench.memory()
         store.close()
     return figures("object store", samples, KINDS)
 

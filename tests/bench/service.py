@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -65,14 +66,16 @@ class Service:
 
 
 @contextmanager
-def served(folder: Path, *, source_port: int = 80, more: Mapping[str, Any] | None = None) -> Iterator[Service]:
+def served(
+    folder: Path, *, source_port: int = 80, more: Mapping[str, Any] | None = None, python: str = sys.executable
+) -> Iterator[Service]:
     """Start the service with its records and blobs in `folder`; it may fetch from `source_port` of this machine.
 
-    `more` settings are added to those.
+    `more` settings are added to those; `python` is of the environment it is installed in.
     """
     blobs = folder / "blobs"
     settings = _settings(folder, blobs, source_port, more or {})
-    process = Process(folder, "--config", str(settings))
+    process = Process(folder, "--config", str(settings), python=python)
     try:
         process.start()
         url = urlsplit(process.url)

@@ -15,7 +15,7 @@ import pytest
 from gateway.cli.demo_settings import demonstration
 from gateway.model.errors import Forbidden
 from gateway.settings import Settings, overridden
-from tests.cli.running import cli, environment, process
+from tests.cli.running import environment, process
 
 UNREACHABLE = "192.0.2.1"
 """An address for documentation (RFC 5737): no machine has it, so nothing can ever listen there."""
@@ -32,7 +32,7 @@ def test_the_demo_stays_on_loopback(tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize("options", [("--host", UNREACHABLE), ("--config", "gateway.yaml")])
 def test_the_command_says_why_a_demo_stays_on_loopback(tmp_path: Path, options: tuple[str, str]) -> None:
     (tmp_path / "gateway.yaml").write_text(f"server: {{host: {UNREACHABLE}}}")
-    done = cli(tmp_path, "serve", "--demo", *options, "--data", "d")
+    done = process(tmp_path, "serve", "--demo", *options, "--data", "d")
     assert done.returncode == 1
     assert f"does not listen on {UNREACHABLE}" in done.stderr
     assert not (tmp_path / "d").exists()
@@ -40,7 +40,7 @@ def test_the_command_says_why_a_demo_stays_on_loopback(tmp_path: Path, options: 
 
 def test_wrong_settings_are_shown_with_their_places(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text("server:\n  prot: 1\nlog: {level: loud}\n")
-    done = cli(tmp_path, "serve", "--config", "gateway.yaml")
+    done = process(tmp_path, "serve", "--config", "gateway.yaml")
     assert (done.returncode, done.stdout) == (1, "")
     assert "gateway.yaml:2:3: error[unknown-key]: 'prot' is not a key here" in done.stderr
     assert "gateway.yaml:3:14: error[unknown-value]" in done.stderr
@@ -49,7 +49,7 @@ def test_wrong_settings_are_shown_with_their_places(tmp_path: Path) -> None:
 
 
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
-    done = cli(tmp_path, "serve", "--config", "gone.yaml")
+    done = process(tmp_path, "serve", "--config", "gone.yaml")
     assert done.returncode == 1
     assert "gone.yaml cannot be read" in done.stderr
 

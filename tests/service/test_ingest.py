@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model.errors import BrokenUpload
-from gateway.ports import LASTING
-from gateway.service.ingest import Ring
+from gateway.service.ingest import MOST_SPARE, Ring, Spare, SpareBlock
+from tests.serving.process import LONGEST
 
 
-async def through(chunks: list[bytes], *, blocks: int, size: int) -> list[bytes]:
-    ring = Ring(blocks, size)
+async def through(chunks: list[bytes], *, spare: int, lasting: int, size: int) -> list[bytes]:
+    ring = Ring(Spare(spare, size), lasting)
 
     def drain() -> list[bytes]:
         return [bytes(block) for block in ring.blocks()]
@@ -29,11 +30,14 @@ async def through(chunks: list[bytes], *, blocks: int, size: int) -> list[bytes]
 @settings(deadline=None, max_examples=60)
 @given(
     chunks=st.lists(st.binary(max_size=40), max_size=30),
-    blocks=st.integers(min_value=1, max_value=3),
+    spare=st.integers(min_value=0, max_value=3),
+    lasting=st.integers(min_value=1, max_value=3),
     size=st.integers(min_value=1, max_value=16),
 )
-def test_the_same_bytes_come_out_in_blocks_of_one_size(chunks: list[bytes], blocks: int, size: int) -> None:
-    out = asyncio.run(through(chunks, blocks=blocks, size=size))
+def test_the_same_bytes_come_out_in_blocks_of_one_size(
+    chunks: list[bytes], spare: int, lasting: int, size: int
+) -> None:
+    out = asyncio.run(through(chunks, spare=spare, lasting=lasting, size=size))
     whole = b"".join(chunks)
     assert b"".join(out) == whole
     assert [len(block) for block in out[:-1]] == [size] * (len(out) - 1)
@@ -41,7 +45,7 @@ def test_the_same_bytes_come_out_in_blocks_of_one_size(chunks: list[bytes], bloc
 
 def test_an_error_of_the_sender_is_raised_where_the_bytes_are_stored() -> None:
     async def scene() -> None:
-        ring = Ring(2, 4)
+        ring = Ring(Spare(2, 4))
         stored: list[bytes] = []
 
         def drain() -> None:
@@ -58,7 +62,7 @@ def test_an_error_of_the_sender_is_raised_where_the_bytes_are_stored() -> None:
 
 def test_a_consumer_that_leaves_wakes_the_writer() -> None:
     async def scene() -> bool:
-        ring = Ring(1, 4)
+        ring = Ring(Spare(0, 4))
 
         def take_one() -> None:
             blocks = ring.blocks()
@@ -67,27 +71,58 @@ def test_a_consumer_that_leaves_wakes_the_writer() -> None:
 
         taken = asyncio.create_task(asyncio.to_thread(take_one))
         # Far more than the ring holds: without the wake-up this would wait for ever.
-        wanted = await asyncio.wait_for(ring.write(b"x" * 400), timeout=10)
+        wanted = await asyncio.wait_for(ring.write(b"x" * 400), timeout=LONGEST)
         await taken
         return wanted
 
     assert asyncio.run(scene()) is False
 
 
-def test_memory_is_the_ring_whatever_the_stream() -> None:
+@pytest.mark.parametrize(("spare", "lasting"), [(0, 1), (0, 3), (2, 3), (20, 1), (20, 3)])
+def test_memory_is_the_ring_whatever_the_stream(spare: int, lasting: int) -> None:
     async def scene() -> set[int]:
-        ring = Ring(3, 8)
-        seen: set[int] = set()
+        ring = Ring(Spare(spare, 8), lasting)
+        seen: dict[int, object] = {}
 
         def drain() -> None:
             for block in ring.blocks():
-                seen.add(id(block.obj))
+                seen[id(block.obj)] = block.obj
 
         drained = asyncio.create_task(asyncio.to_thread(drain))
         for _ in range(500):
             await ring.write(b"abcdefg")
         ring.close()
         await drained
-        return seen
+        return set(seen)
 
-    assert len(asyncio.run(scene())) <= 3 + LASTING - 1
+    assert len(asyncio.run(scene())) <= lasting + min(spare, MOST_SPARE)
+
+
+def test_many_streams_share_what_is_beyond_their_own() -> None:
+    """Each block is seen once more after `lasting - 1` others came, as it was; all spare ones are back at the end."""
+    spare = Spare(4, 8)
+
+    async def stream(number: int) -> bytes:
+        ring, out, lent = Ring(spare, 3), bytearray(), deque[memoryview]()
+
+        def drain() -> None:
+            for block in ring.blocks():
+                lent.append(block)
+                if len(lent) == 3:
+                    out.extend(lent.popleft())
+            while lent:
+                out.extend(lent.popleft())
+
+        drained = asyncio.create_task(asyncio.to_thread(drain))
+        for _ in range(200):
+            await ring.write(bytes([number]) * 5)
+        ring.close()
+        await drained
+        return bytes(out)
+
+    async def scene() -> list[bytes]:
+        return await asyncio.gather(*(stream(number) for number in range(12)))
+
+    assert asyncio.run(scene()) == [bytes([number]) * 1000 for number in range(12)]
+    back = [spare.take() for _ in range(5)]
+    assert [type(block) for block in back] == [SpareBlock] * 4 + [type(None)]

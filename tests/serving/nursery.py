@@ -84,6 +84,9 @@ def main(line: socket.socket) -> None:
 
     import gateway.app  # noqa: F401
     from gateway.cli import main as run
+    from gateway.cli import process
+
+    process.become = process.serve  # type: ignore[assignment]  # in this process, without reading all modules anew
 
     told: dict[int, int] = {}
     for _ in _asked(line, told):

@@ -29,8 +29,9 @@ class Process:
     What it says stands in `home`/serve.log, of all its lives; where it serves, in `home`/serve.out.
     """
 
-    def __init__(self, home: Path, *arguments: str, port: int = 0) -> None:
+    def __init__(self, home: Path, *arguments: str, port: int = 0, python: str = sys.executable) -> None:
         self.home = home
+        self.python = python
         self.arguments = ("--port", str(port), *arguments)
         self.url = ""
         self._process: subprocess.Popen[bytes] | Forked | None = None
@@ -49,7 +50,7 @@ class Process:
         words, env = ["serve", *stood(self.home, [*self.arguments, *more])], environment(self.home)
         with self._output.open("wb") as output, (self.home / "serve.log").open("ab") as log:
             if under or "PYTEST_VERSION" not in os.environ:
-                command = [*under, sys.executable, "-m", "gateway", *words]
+                command = [*under, self.python, "-m", "gateway", *words]
                 self._process = subprocess.Popen(
                     command, cwd=self.home, env=env, stdout=output, stderr=log, start_new_session=True
                 )

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SPARE_PARTS = 4
+MOST_PARTS = 3
+"""In memory at once, of all uploads."""
+
 PIECE = BLOCK_SIZE // 2
 PAGE = 1000
 OUTSIDE = 416
@@ -60,7 +62,8 @@ class ObjectStore:
         self._place = place
         self._service = service
         self._claims = Claims(place.name)
-        self._parts = Parts(place.name, place.part_size, spare=SPARE_PARTS, patience=20 * place.patience)
+        patience = 20 * place.patience
+        self._parts = Parts(place.name, place.part_size, folder=place.spool, most=MOST_PARTS, patience=patience)
         self._check()
 
     @property

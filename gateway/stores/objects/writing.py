@@ -19,15 +19,14 @@ from gateway.ports import Block
 from gateway.stores.claims import taken
 from gateway.stores.objects.faults import broken, said
 from gateway.stores.objects.feed import Feed
-from gateway.stores.objects.parts import Parts
+from gateway.stores.objects.parts import MOST_AT_ONCE, Parts
 from gateway.stores.place import Place
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Remote
 
 MOST_PARTS = 10_000
-TRAVELLING = 2
-"""Parts of one upload on their way at once; a third is gathered meanwhile."""
+TRAVELLING = MOST_AT_ONCE
 
 _threads = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="parts")
 
