@@ -122,7 +122,8 @@ def _details() -> Schema:
         "queue_position": {
             "type": ["null", "integer"],
             "minimum": 1,
-            "description": "An estimate: the place among imports that wait for their turn; null for one that does not.",
+            "description": "An estimate: the place among imports that wait for their turn; null for one that does not. "
+            "It may grow, because projects take turns, and imports that lost their gateway come first.",
         },
         "expected_at": {
             "type": ["null", "string"],

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 POOL_SIZE = 5
 WAIT_SECONDS = 10
 _STATEMENT_SECONDS = 30
-_IDLE_SECONDS = 15
+_IDLE_SECONDS = 8
+"""Less than `WAIT_SECONDS`: nobody is refused because another gateway was frozen within a transaction."""
 _RECYCLE_SECONDS = 1800
 _MIGRATION_LOCK = 0x1A6E_6A7E_0001
 """Any number that nobody else takes; all gateways of a database take the same."""

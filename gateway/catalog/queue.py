@@ -6,10 +6,10 @@ One claims at a time (`_alone`), so that turns are given in order and caps are e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Interval, Row, Update, case, false, func, insert, literal, select, text, update
 
 from gateway.catalog.imports import Imports
 from gateway.catalog.tables import imports, processes, project_turns
@@ -23,6 +23,10 @@ _BEGUN = imports.c.begun_at.is_not(None)
 _OLDEST_FIRST = (imports.c.created_at, imports.c.id)
 _CLAIM_LOCK = 0x1A6E_6A7E_0002
 """Any number that nobody else takes; all gateways of a database take the same."""
+_ALONE = text("SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:key)")
+FROZEN_SECONDS = 4
+SILENT_PART = 3
+"""Of a lease; there are six signs of life in one."""
 
 
 class Queue(Imports):
@@ -56,6 +60,7 @@ class Queue(Imports):
                 func.sum(case((_RUNS, 1), else_=0)).label("running"),
                 func.min(case((_WAITS, imports.c.created_at))).label("oldest"),
                 func.sum(case((_WAITS & _BEGUN, 1), else_=0)).label("begun"),
+                func.sum(case((_RUNS & ((imports.c.attempt > 1) | self._silent()), 1), else_=0)).label("owed"),
             )
             .where(_OPEN)
             .group_by(imports.c.project)
@@ -64,6 +69,16 @@ class Queue(Imports):
         standing = select(count, func.coalesce(project_turns.c.served, 0).label("served"))
         rows = await self._all(standing.outerjoin(project_turns, project_turns.c.project == count.c.project))
         return [Standing(**row._mapping) for row in rows]
+
+    def _silent(self) -> ColumnElement[bool]:
+        """Whether the process that carries it out has missed two signs of life. One on SQLite is alone, and needs none.
+
+        Nobody may act for it yet, but its project need not wait for that.
+        """
+        if self._connection.dialect.name != "postgresql":
+            return false()
+        quiet = processes.c.lease / SILENT_PART * literal(timedelta(milliseconds=1), Interval)
+        return imports.c.runner.in_(select(processes.c.id).where(processes.c.beat_at + quiet < func.clock_timestamp()))
 
     async def turn(self) -> int:
         return await self._given()
@@ -146,9 +161,12 @@ class Queue(Imports):
             await self._connection.execute(insert(project_turns), {"project": project, **values})
 
     async def _alone(self) -> None:
-        """Until this transaction ends nobody else claims. SQLite has one writer anyway."""
+        """Until this transaction ends nobody else claims. SQLite has one writer anyway.
+
+        A gateway that is frozen meanwhile would keep all others from it, so the server waits for it less than usual.
+        """
         if self._connection.dialect.name == "postgresql":
-            await self._connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
+            await self._connection.execute(_ALONE, {"key": _CLAIM_LOCK, "idle": f"{FROZEN_SECONDS}s"})
 
 
 def _taken(import_id: str, runner: str, now: datetime) -> Update:

@@ -18,6 +18,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 WAIT_SECONDS = 10
+"""How long another process may keep us from writing."""
+TURN_SECONDS = 60
+"""How long our own transactions wait for a connection. While uploads keep the processors busy a write may take seconds,
+and whoever has sent an image rather waits for all those before than sends it again.
+"""
 _READERS = 8
 
 
@@ -43,7 +48,7 @@ def _engine(path: Path, *, size: int, begin: str, pragmas: tuple[str, ...]) -> A
         f"sqlite+aiosqlite:///{path}",
         pool_size=size,
         max_overflow=0,
-        pool_timeout=WAIT_SECONDS,
+        pool_timeout=TURN_SECONDS,
         # Every transaction ends in our own commit or rollback; a second rollback would be one more thread hop.
         pool_reset_on_return=None,
         connect_args={"timeout": WAIT_SECONDS, "isolation_level": None},

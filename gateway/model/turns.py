@@ -1,12 +1,14 @@
 """Whose import starts next: projects take turns, first by how many they run, then by the bytes they were served.
 
-Counting what runs from the second on keeps a project with slow sources from holding every place, and lets one that was
-held up catch up. Among equals it is start-time fair
-queueing (Goyal, Vin and Cheng, 1996) with costs that are counted as they arise: `served` is where a project stands on
-a line that all move along, and the one furthest back is next. Nobody starts behind the last of those that were waiting
-at any turn before (`pace`), so that a project that was away neither saves up a right to the whole gateway nor pays for
-what it used while it was alone; but who waits is never put forward, so nothing it is behind is forgotten. An import
-that was begun, and lost its process, is next: it had its turn.
+Who runs fewest is next, so that slow sources hold no more places than quick ones, however little they bring. Among
+equals it is start-time fair queueing (Goyal, Vin and Cheng, 1996) with costs that are counted as they arise: `served`
+is where a project stands on a line that all move along, and the one furthest back is next. Nobody starts behind the
+last of those that were waiting at any turn before (`pace`), so that a project that was away neither saves up a right to
+the whole gateway nor pays for what it used while it was alone; but who waits is never put forward, so nothing it is
+behind is forgotten.
+
+Who loses a gateway is made good: an import that was begun, and lost its process, is next, because it had its turn; and
+while it is done again, or its process gives no signs of life, its project has one place more (`owed`).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ TURN = 1 << 20
 class Standing:
     """One project in the queue: how many imports wait and run, and since when the oldest waits (None: none does).
 
-    Of those that wait, `begun` had a turn already, and lost it with the process that carried them out.
+    Of those that wait, `begun` had a turn already, and lost it with the process that carried them out. Of those that
+    run, `owed` are done again, or are held by a process that gives no signs of life.
     """
 
     project: str
@@ -33,6 +36,12 @@ class Standing:
     oldest: datetime | None = None
     served: int = 0
     begun: int = 0
+    owed: int = 0
+
+    @property
+    def places(self) -> int:
+        """Those it holds as far as turns go. One is owed at most: a source that breaks often is no way to the rest."""
+        return self.running - min(self.owed, self.running, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +73,9 @@ def next_turn(standings: Iterable[Standing], given: int, cap: int | None) -> Sta
     return min(able, key=lambda one: _rank(one, given), default=None)
 
 
-def _rank(one: Standing, given: int) -> tuple[bool, int, int, int, datetime, str]:
-    """A second place is had by bytes alone: who was held up catches up by it."""
+def _rank(one: Standing, given: int) -> tuple[bool, int, int, datetime, str]:
     assert one.oldest is not None
-    more = max(one.running - 1, 0)
-    return not one.begun, more, start(one.served, given), one.running, one.oldest, one.project
+    return not one.begun, one.places, start(one.served, given), one.oldest, one.project
 
 
 def order(standings: Sequence[Standing], waiting: Sequence[Waiting], given: int) -> list[str]:

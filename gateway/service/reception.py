@@ -103,6 +103,8 @@ async def receive(
                 with site.metrics.taking(delivery.progress, delivery.pipeline):
                     written = await deliver(site, delivery, ring.blocks, ring.close)
             await keep(site, way, blob, written, judgement.facts)
+    if _kept(site, way) is BlobState.DOOMED:
+        site.kick_reaper()
 
 
 async def check_takes(site: Site, store: str) -> None:

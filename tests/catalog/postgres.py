@@ -11,13 +11,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,6 +27,7 @@ import pytest
 from psycopg import sql
 
 from gateway.catalog import open_catalog
+from tests.interop.running import free_ports
 
 USER = "gateway"
 LOCKED = "locked"
@@ -143,7 +143,7 @@ def server(*, fsync: bool = True, **settings: str) -> Iterator[Server]:
             shutil.chown(folder, _account().pw_uid, _account().pw_gid)
         _initdb(folder)
         given = settings if fsync else _UNSYNCED | settings
-        made = Server(folder, _free_port(), given)
+        made = Server(folder, *free_ports(1), given)
         stack.callback(made.stop, immediately=True)
         made.start()
         yield made
@@ -187,9 +187,3 @@ def _account() -> pwd.struct_passwd:
     with suppress(KeyError):
         return pwd.getpwnam("postgres")
     return pwd.getpwnam("nobody")
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

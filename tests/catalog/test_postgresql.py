@@ -81,8 +81,8 @@ def test_a_server_that_is_not_there_is_said_without_its_address(caplog: pytest.L
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(Unavailable) as refused:
-        played(f"postgresql://gateway:s3cret@127.0.0.1:{port}/records", added)
+        with pytest.raises(Unavailable) as refused:
+            played(f"postgresql://gateway:s3cret@127.0.0.1:{port}/records", added)
     assert refused.value.code == "catalog-unreachable"
     assert "127.0.0.1" not in refused.value.message + refused.value.remedy
     assert "refused" in caplog.text
@@ -148,11 +148,11 @@ def test_what_waits_too_long_is_busy_and_works_again(setting: str) -> None:
         async with catalog.begin() as tx:
             await tx.change_image(one.id, {"name": "n"}, now=LATER)
 
-    played(with_options(postgres.fresh(), **{setting: "100ms"}), scene)
+    played(with_options(postgres.fresh(), **{setting: "1s"}), scene)
 
 
 def test_a_pool_without_a_free_connection_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(postgresql, "WAIT_SECONDS", 1)
 
     async def run() -> None:
         async with open_catalog(postgres.fresh(), pool_size=1) as catalog, catalog.begin():
@@ -235,7 +235,7 @@ def test_what_a_paused_gateway_holds_is_given_to_others() -> None:
             await tx.image(one.id)
 
     async def run() -> None:
-        paused = with_options(url, idle_in_transaction_session_timeout="200ms")
+        paused = with_options(url, idle_in_transaction_session_timeout="1s")
         async with open_catalog(paused) as first, open_catalog(url) as second:
             await added(first, one)
             with pytest.raises(Unavailable) as refused:

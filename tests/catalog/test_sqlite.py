@@ -85,6 +85,22 @@ def test_a_writer_waits_for_another_engine(tmp_path: Path) -> None:
     played(place, scene)
 
 
+def test_our_own_writers_wait_for_each_other_longer_than_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While many upload, the processors are busy and a write takes long: nobody's bytes are refused for that."""
+    monkeypatch.setattr(sqlite, "WAIT_SECONDS", 0.1)
+
+    async def scene(catalog: Catalog) -> None:
+        async with catalog.begin():
+            waiting = [asyncio.create_task(added(catalog, image())) for _ in range(16)]
+            done, _ = await asyncio.wait(waiting, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+            assert not done
+        await asyncio.gather(*waiting)
+
+    played(tmp_path / "r.sqlite", scene)
+
+
 def test_a_full_disk_is_unavailable_and_loses_nothing(tmp_path: Path) -> None:
     place = tmp_path / "r.sqlite"
     one = image()

@@ -4,8 +4,8 @@ Every project asks for the same imports at once; then the gateways fall at rando
 has what he asked for or a name for why not, and the auditor compares the records and the bucket with what the users
 were told, after one pass of one reaper.
 
-Fair means: when half of all bytes that every project gets in the end were served to stay, no project was served more
-than 1.5 times what another one was. A place in the queue is an estimate that other projects' bytes and
+Fair means: as long as all projects had imports waiting, no project was served more than 1.5 times what another one
+was; what was lost with a gateway does not count. A place in the queue is an estimate that other projects' bytes and
 fallen gateways move: how far imports fell back is told, and no verdict hangs on it.
 """
 
@@ -42,7 +42,11 @@ SLACK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Size:
-    """Of a campaign: what runs for how many `seconds`, at which `lease`, with a blow every `gap` seconds."""
+    """Of a campaign: what runs for how many `seconds`, at which `lease`, with a blow every `gap` seconds.
+
+    `spread` is the most by which projects may differ in what they were served; None where too little is asked for to
+    tell.
+    """
 
     gateways: int = 3
     projects: int = 20
@@ -51,7 +55,7 @@ class Size:
     lease: float = 15
     gap: float = 8
     patience: float = 300
-    spread: float = 1.5
+    spread: float | None = 1.5
 
     @property
     def each(self) -> int:
@@ -72,7 +76,7 @@ class Outcome:
     seconds: float = 0
     handed: Sequence[float] = ()
     takeovers: Sequence[float] = ()
-    half: Served | None = None
+    shared: Served | None = None
     places: int = 0
     setbacks: Sequence[int] = ()
     violations: list[str] = field(default_factory=list)
@@ -87,10 +91,11 @@ class Outcome:
             f"{len(self.takeovers)} taken over, the last after {longest:.1f} s (queued again after {queued:.1f} s)",
             f"{self.places} places in the queue seen; {len(self.setbacks)} imports fell back, by {farthest} at most",
         ]
-        if self.half is not None:
-            kept, moved = spread(self.half.kept), spread(self.half.moved)
+        if self.shared is not None:
+            kept, moved = spread(self.shared.kept), spread(self.shared.moved)
+            mean = sum(self.shared.kept.values()) / len(self.shared.kept) / SIZE
             lines.append(
-                f"at half of all bytes: most / least served project {kept:.2f} (with what was lost {moved:.2f})"
+                f"while all waited ({mean:.1f} images each): most / least served {kept:.2f} (lost too {moved:.2f})"
             )
         return "\n".join([*lines, f"{len(self.violations)} violations (seed {self.seed}, store {self.store})"])
 
@@ -161,10 +166,12 @@ class Campaign:
 
     def judge_fairness(self, owners: Sequence[Owner], watch: Watch) -> None:
         projects = {want.task: owner.name for owner in owners for want in owner.wants if want.kind in FAIR}
-        self.outcome.half = watch.halfway(projects, SIZE * len(projects))
-        if self.outcome.half is None:
-            self.outcome.violations.append("half of all bytes were never served")
-        elif (found := spread(self.outcome.half.kept)) > self.size.spread:
+        self.outcome.shared = watch.shared(projects)
+        if self.size.spread is None:
+            return
+        if self.outcome.shared is None:
+            self.outcome.violations.append("the projects never all waited at once")
+        elif (found := spread(self.outcome.shared.kept)) > self.size.spread:
             self.outcome.violations.append(f"unfair: a project was served {found:.2f} times what another was")
 
 

@@ -26,8 +26,8 @@ def two(tmp_path_factory: pytest.TempPathFactory, fetched_from: Sources) -> Iter
         yield started
 
 
-def queued(user: User, source: Sources, seed: int, milliseconds: int) -> str:
-    image = user.create()
+def queued(user: User, source: Sources, seed: int, milliseconds: int, image: str = "") -> str:
+    image = image or user.create()
     assert user.start(image, "web-download", uri=source.paced(seed, SIZE, milliseconds)).status_code == 202
     return image
 
@@ -35,9 +35,9 @@ def queued(user: User, source: Sources, seed: int, milliseconds: int) -> str:
 def test_a_project_with_many_imports_delays_nobody_and_keeps_to_its_cap(two: Fleet, fetched_from: Sources) -> None:
     running = "SELECT project, count(*) AS number FROM imports WHERE runner IS NOT NULL AND status = 'processing'"
     with two.users("gold") as gold, two.users("silver") as silver:
-        many = [queued(gold[n % 2], fetched_from, n, 1000) for n in range(7)]
-        eventually(lambda: gold[0].task(many[0])["status"] == "processing", 10)
-        one = queued(silver[0], fetched_from, 50, 200)
+        made, late = [gold[0].create() for _ in range(7)], silver[0].create()
+        many = [queued(gold[n % 2], fetched_from, n, 2500, image) for n, image in enumerate(made)]
+        one = queued(silver[0], fetched_from, 50, 200, late)
         most, end = 0, monotonic() + 30
         while gold[0].show(many[-1])["status"] != "active" and monotonic() < end:
             counts = {row["project"]: row["number"] for row in two.rows(f"{running} GROUP BY project")}
@@ -57,15 +57,15 @@ def test_tasks_tell_the_place_in_the_queue_and_when_an_import_may_end(two: Fleet
     with two.users("stranger") as users, two.users("admin") as admins:
         first, second, third, fourth = [queued(users[0], fetched_from, 60 + n, 2000) for n in range(4)]
         places = eventually(
-            lambda: found if (found := [users[1].task(i)["queue_position"] for i in (third, fourth)])[0] else None, 10
+            lambda: found if (found := [users[1].task(i)["queue_position"] for i in (third, fourth)])[0] else None
         )
         assert places == [1, 2]
-        expected = eventually(lambda: users[1].task(first)["expected_at"], 10)
+        expected = eventually(lambda: users[1].task(first)["expected_at"])
         assert users[1].task(first)["queue_position"] is None
         datetime.fromisoformat(expected)
         shown = admins[0].http.get(f"/v2/tasks/{users[0].task(fourth)['id']}").json()
         assert shown["queue_position"] in (None, 1, 2)
-        ended = users[0].ended(fourth, 30)
+        ended = users[0].ended(fourth)
         assert (ended["queue_position"], ended["expected_at"]) == (None, None)
     assert second
 

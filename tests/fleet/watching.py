@@ -22,10 +22,14 @@ QUERY = "SELECT id, project, status, attempt, runner, bytes_done FROM imports"
 
 @dataclass(frozen=True)
 class Served:
-    """Bytes by project, or by import, at a moment: all that was moved for it, and what of them is not lost again."""
+    """Bytes by project, or by import, at a moment: all that was moved for it, and what of them is not lost again.
+
+    `waiting` are the imports that nobody carried out then.
+    """
 
     moved: Mapping[str, int]
     kept: Mapping[str, int]
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -98,7 +102,8 @@ class Watch:
         moved: dict[str, int] = defaultdict(int)
         for (work, _), size in self._moved.items():
             moved[work] += size
-        return Served(moved, {row["id"]: row["bytes_done"] for row in rows})
+        waiting = frozenset(row["id"] for row in rows if row["status"] not in ENDED and row["runner"] is None)
+        return Served(moved, {row["id"]: row["bytes_done"] for row in rows}, waiting)
 
     def died(self, runner: str) -> None:
         """From now on its imports wait for somebody else."""
@@ -119,15 +124,19 @@ class Watch:
         """Imports that nobody has taken over yet."""
         return len(self._orphans)
 
-    def halfway(self, projects: Mapping[str, str], total: int) -> Served | None:
-        """By project, at the first look at which half of `total` had been served to stay. `projects` are those of the
-        imports that count.
+    def shared(self, projects: Mapping[str, str]) -> Served | None:
+        """By project, when the first of them had nothing left to wait for; None if they never all waited at once.
+
+        `projects` are those of the imports that count, all of which have been asked for by then.
         """
+        last = None
         for look in self.history:
-            kept = _by_project(look.kept, projects)
-            if 2 * sum(kept.values()) >= total:
-                return Served(_by_project(look.moved, projects), kept)
-        return None
+            if not look.kept.keys() >= projects.keys():
+                continue
+            if {projects[work] for work in look.waiting if work in projects} != set(projects.values()):
+                break
+            last = look
+        return last and Served(_by_project(last.moved, projects), _by_project(last.kept, projects))
 
 
 def _by_project(sizes: Mapping[str, int], projects: Mapping[str, str]) -> dict[str, int]:

@@ -74,6 +74,24 @@ def test_who_was_held_up_catches_up() -> None:
     assert max(line.got.values()) - min(line.got.values()) <= 2 * LARGEST
 
 
+def test_slow_sources_hold_no_more_places_than_quick_ones() -> None:
+    """Three of six bring next to nothing, for ever: whenever a quick one ends, its place is its project's again."""
+    line = Line(6, 6)
+    for _ in range(6):
+        line.fill(LARGEST)
+    for _ in range(60):
+        ended, _ = line.running[3]
+        line.end(3)
+        assert line.fill(LARGEST) == ended
+
+
+def test_a_source_that_breaks_often_is_no_way_to_all_places() -> None:
+    breaking = Standing(project="breaking", waiting=9, running=3, oldest=NOW, owed=3)
+    quick = Standing(project="quick", waiting=1, running=1, oldest=NOW, served=9 * LARGEST)
+    assert breaking.places == 2
+    assert next_turn([breaking, quick], 0, None) is quick
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 8), st.integers(1, 4), st.lists(SIZES, min_size=20, max_size=40))
 def test_a_newcomer_is_next_whatever_the_others_have_queued(slots: int, old: int, sizes: list[int]) -> None:
