@@ -24,9 +24,10 @@ from gateway.api.receipts import Receipts
 from gateway.api.resumable import Resumable
 from gateway.api.tasks import Tasks
 from gateway.api.upload_headers import OFFSET_OCTETS
-from gateway.api.wire import image_task_json
+from gateway.api.wire import image_task_json, stores_of
 from gateway.model.errors import Conflict, Forbidden, NotFound
-from gateway.model.image import Image, Move
+from gateway.model.image import Image, Move, Status
+from gateway.model.imports import Import
 from gateway.model.receipt import ENVELOPE_TYPE
 from gateway.ports.upstream import Record
 from gateway.service import discovery, mirroring, upstream
@@ -62,17 +63,17 @@ class Behind:
         busy = await mirroring.all_under_way(self.front.site)
         if not page or not busy:
             return read.response()
-        return read.response(_json({**page, "images": [_over(one, busy) for one in images]}))
+        return read.response(_json({**page, "images": [_listed(one, busy) for one in images]}))
 
     @contract({200: "image"})
     async def show(self, request: Request) -> Response:
-        """`GET /v2/images/{id}`: the same for one image."""
-        busy = await mirroring.under_way(self.front.site, request.path_params["image_id"])
-        if not busy:
+        """`GET /v2/images/{id}`: the same for one image, with the stores of its import."""
+        found = await mirroring.standing(self.front.site, request.path_params["image_id"])
+        if found == mirroring.Standing():
             return await self.passing.on(request)
         read = await self.passing.read(request)
         shown = _object(read)
-        return read.response(_json(_over(shown, busy))) if shown else read.response()
+        return read.response(_json(_over(shown, found.image, found.work))) if shown else read.response()
 
     @contract({201: "image"}, takes="new-image", refuses=(403, 409))
     async def create(self, request: Request) -> Response:
@@ -95,8 +96,8 @@ class Behind:
         touched = {_first(value) for change in _changes(body) for value in _strings(change)}
         if "locations" in touched:
             raise closed("Changing locations")
-        busy = await mirroring.under_way(self.front.site, request.path_params["image_id"])
-        if busy and touched & _FORMATS:
+        found = await mirroring.standing(self.front.site, request.path_params["image_id"])
+        if found.image and touched & _FORMATS:
             raise Conflict(
                 f"The formats of image {request.path_params['image_id']} are being proven by its import.",
                 remedy="Change them once the import has ended.",
@@ -104,7 +105,7 @@ class Behind:
             )
         read = await self.passing.read(request, body)
         shown = _object(read)
-        return read.response(_json(_over(shown, busy))) if shown and busy else read.response()
+        return read.response(_json(_over(shown, found.image, found.work))) if shown else read.response()
 
     @contract({204: None}, refuses=(403, 409))
     async def delete(self, request: Request) -> Response:
@@ -215,13 +216,17 @@ def _token(request: Request) -> str:
     return request.headers.get("x-auth-token", "").strip()
 
 
-def _over(shown: Any, busy: Mapping[str, Image]) -> Any:
-    """An image as it is shown while something is done to it here."""
-    image = busy.get(shown.get("id", "")) if isinstance(shown, dict) else None
-    if image is None:
+def _listed(one: Any, busy: Mapping[str, Image]) -> Any:
+    return _over(one, busy.get(one.get("id", ""))) if isinstance(one, dict) else one
+
+
+def _over(shown: dict[str, Any], image: Image | None, work: Import | None = None) -> dict[str, Any]:
+    """An image as it is shown while something is done to it here, or has just failed."""
+    if image is None and (work is None or shown.get("status") != Status.QUEUED):
         return shown
-    task = {_SHOWN: image.import_id} if image.import_id else {}
-    return {**task, **shown, "status": str(image.status)}
+    task = {_SHOWN: image.import_id} if image and image.import_id else {}
+    status = {"status": str(image.status)} if image else {}
+    return {**task, **shown, **(stores_of(work) if work else {}), **status}
 
 
 def _object(read: Read) -> dict[str, Any] | None:

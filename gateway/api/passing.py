@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, closing
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
@@ -13,13 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.api.ahead import Ahead
 from gateway.api.bodies import expect_no_body
 from gateway.api.request_id import HEADER, request_id
 from gateway.model.errors import Unavailable
 from gateway.upstream import Answer, Carrier, Coming, Connection
 from gateway.upstream.connection import Headers, passed
-
-_readers = ThreadPoolExecutor(max_workers=256, thread_name_prefix="downloads")
 
 LONGEST_ANSWER = 16 << 20
 """Of an answer that is looked at before it goes on: a page of a list has a thousand images at most."""
@@ -115,28 +112,12 @@ class Carried(Response):
         self._coming = coming
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        coming = self._coming
-        async with aclosing(_ahead(coming)) as chunks:
+        with closing(self._coming) as coming:
             await send(_head(coming.status, coming.headers))
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with aclosing(Ahead(coming.blocks).sent()) as blocks:
+                async for block in blocks:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-
-
-async def _ahead(coming: Coming) -> AsyncGenerator[bytes]:
-    """The blocks, each read while the one before it is sent."""
-
-    def read() -> asyncio.Future[bytes]:
-        return asyncio.get_running_loop().run_in_executor(_readers, next, coming.blocks, b"")
-
-    block = read()
-    try:
-        while found := await block:
-            block = read()
-            yield found
-    finally:
-        coming.close()
-        block.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 def _head(status: int, headers: Headers) -> dict[str, object]:

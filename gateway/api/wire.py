@@ -32,7 +32,7 @@ def image_json(
     """
     return {
         **image.properties,
-        **({} if work is None else _stores_of(work)),
+        **({} if work is None else stores_of(work)),
         **({"os_glance_import_task": image.import_id} if image.import_id else {}),
         **_base_fields(image),
         **({} if locations is None else {"locations": list(locations)}),
@@ -54,7 +54,8 @@ def location_json(location: Location) -> dict[str, Any]:
     return {"url": location.url, "metadata": dict(location.metadata)}
 
 
-def _stores_of(work: Import) -> dict[str, str]:
+def stores_of(work: Import) -> dict[str, str]:
+    """What an image shows of its import: the stores it has yet to fill, and those it will not."""
     return {
         "os_glance_importing_to_stores": ",".join(sorted(work.stores_left)),
         "os_glance_failed_import": ",".join(sorted(work.stores_failed)),

@@ -22,6 +22,14 @@ class Record:
     os_hash_value: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An import as the image service tells of it: `failure` is why it failed, `mark` another one whenever it moves."""
+
+    mark: str
+    failure: str | None = None
+
+
 class Upstream(Protocol):
     """Asynchronous but for `put`, which runs in worker threads. Every call raises Unavailable (`upstream-away`).
 
@@ -53,8 +61,8 @@ class Upstream(Protocol):
         """Import what is staged there, where a delivery to several stores broke off between its two calls."""
         ...
 
-    async def failure(self, image_id: str) -> str | None:
-        """What its newest import there failed with; None for one that runs or has succeeded."""
+    async def filling(self, image_id: str) -> Work:
+        """How its newest import there goes."""
         ...
 
     async def deactivate(self, image_id: str) -> None:

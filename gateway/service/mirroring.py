@@ -7,6 +7,7 @@ for, and its status here says how far that import is. Only images that are queue
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gateway.model.caller import Caller
 from gateway.model.errors import Cancelled, Conflict, NotFound
@@ -14,6 +15,7 @@ from gateway.model.image import BUSY, MOVES, Image, Move, Status
 from gateway.model.imports import Import
 from gateway.ports.upstream import Record
 from gateway.service.images import doom, end_imports
+from gateway.service.showing import told
 from gateway.service.site import Site
 
 _TAKEN = (
@@ -59,6 +61,22 @@ def check_ready(record: Record, caller: Caller, move: Move | None) -> None:
             remedy=f"Only a queued image takes data; this one is {record.status}.",
             code="status-conflict",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An image here: `image` where something is being done to it, `work` the import whose stores are told."""
+
+    image: Image | None = None
+    work: Import | None = None
+
+
+async def standing(site: Site, image_id: str) -> Standing:
+    """Of an image that was never filled from here there is nothing to tell."""
+    async with site.catalog.read() as tx:
+        image = await tx.image(image_id)
+        work = None if image is None else await told(site, tx, image)
+    return Standing(image if image is not None and image.status in BUSY else None, work)
 
 
 async def under_way(site: Site, image_id: str) -> dict[str, Image]:

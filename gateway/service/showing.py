@@ -31,12 +31,12 @@ async def show(site: Site, caller: Caller, image_id: str, *, locations: bool = F
     """One image. Raises NotFound."""
     async with site.catalog.read() as tx:
         image = await visible(tx, caller, image_id)
-        work = await _work(site, tx, image)
+        work = await told(site, tx, image)
     return Shown(image, work, await for_owner(site, caller, image) if locations else None)
 
 
-async def _work(site: Site, tx: Transaction, image: Image) -> Import | None:
-    """The import that is open, or one that ended lately and whose end the status does not tell.
+async def told(site: Site, tx: Transaction, image: Image) -> Import | None:
+    """The import whose stores are shown: an open one, or one that ended lately and whose end the status does not tell.
 
     An import that went well everywhere leaves nothing behind: tools that copy properties would stumble over it.
     """

@@ -27,8 +27,8 @@ from gateway.service.targets import behind_of
 
 _FORMATS = ("disk_format", "container_format")
 POLL_SECONDS = 0.5
-LONGEST_FILL = 6 * 3600.0
-"""Seconds the image service may take to fill its stores once it has the bytes."""
+LONGEST_SILENCE = 3600.0
+"""Seconds in which the image service's own import has to move: Glance lets others take the image over after as many."""
 
 
 async def judge_copy(site: Site, caller: Caller, record: Record, body: Mapping[str, Any]) -> None:
@@ -128,24 +128,39 @@ def _proven(site: Site, original: Original, progress: Progress) -> Iterator[Bloc
 
 async def _settled(behind: Upstream, image: Image, verdict: Verdict, progress: Progress) -> None:
     """Until the image is active there, with our bytes."""
-    async with asyncio.timeout(LONGEST_FILL):
-        while True:
-            record = await behind.record(image.id)
-            if record is None:
-                raise Cancelled(f"Image {image.id} is gone.")
-            if record.status == Status.ACTIVE:
-                break
-            if record.status == Status.QUEUED:
-                raise Unavailable(
-                    f"The image service behind the gateway gave up image {image.id}.", code="upstream-gave-up"
-                )
-            if said := await behind.failure(image.id):
-                raise _failed(said)
-            progress.check()
-            await asyncio.sleep(POLL_SECONDS)
-    if not same(record, verdict):
+    try:
+        async with asyncio.timeout(LONGEST_SILENCE) as limit:
+            await _filled(behind, image, progress, limit)
+    except TimeoutError:
+        raise _failed(f"nothing of it has moved for {LONGEST_SILENCE / 60:.0f} minutes") from None
+    if not same(await _there(behind, image), verdict):
         await behind.deactivate(image.id)
         raise _different(image)
+
+
+async def _filled(behind: Upstream, image: Image, progress: Progress, limit: asyncio.Timeout) -> None:
+    """Until the image is active there. `limit` is moved on as long as the work on it moves."""
+    mark = ""
+    while (record := await _there(behind, image)).status != Status.ACTIVE:
+        if record.status == Status.QUEUED:
+            raise Unavailable(
+                f"The image service behind the gateway gave up image {image.id}.", code="upstream-gave-up"
+            )
+        work = await behind.filling(image.id)
+        if work.failure is not None:
+            raise _failed(work.failure)
+        if work.mark != mark:
+            mark = work.mark
+            limit.reschedule(asyncio.get_running_loop().time() + LONGEST_SILENCE)
+        progress.check()
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _there(behind: Upstream, image: Image) -> Record:
+    record = await behind.record(image.id)
+    if record is None:
+        raise Cancelled(f"Image {image.id} is gone.")
+    return record
 
 
 def same(record: Record, verdict: Verdict) -> bool:
@@ -160,9 +175,7 @@ def same(record: Record, verdict: Verdict) -> bool:
 
 async def _unchanged(behind: Upstream, image: Image) -> Record:
     """What was judged is what will be there: another owner or format would be another decision."""
-    record = await behind.record(image.id)
-    if record is None:
-        raise Cancelled(f"Image {image.id} is gone.")
+    record = await _there(behind, image)
     for name in ("owner", *_FORMATS):
         if record.status == Status.QUEUED and getattr(record.image, name) != getattr(image, name):
             raise Conflict(

@@ -75,7 +75,7 @@ class Carrier:
             raise away(f"GET {path}") from error
         self._took(answer.status, time.monotonic() - began)
         found = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.getheaders()]
-        return Coming(answer.status, kept(found, HOP), _blocks(answer, path), partial(_hang_up, line))
+        return Coming(answer.status, kept(found, HOP), _blocks(connection, answer, path), partial(_hang_up, line))
 
     def call(self, verb: str, path: str, headers: Mapping[str, str], body: object = None) -> Said:
         """A call with a small JSON body, or none."""
@@ -139,7 +139,7 @@ def _hang_up(line: socket.socket) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
-def _blocks(answer: HTTPResponse, path: str) -> Iterator[bytes]:
+def _blocks(connection: HTTPConnection, answer: HTTPResponse, path: str) -> Iterator[bytes]:
     """Raises Unavailable where the body ends early, so that the reader's own answer breaks off too."""
     left = answer.length
     try:
@@ -154,6 +154,7 @@ def _blocks(answer: HTTPResponse, path: str) -> Iterator[bytes]:
             raise away(f"GET {path} to its end")
     finally:
         answer.close()
+        connection.close()
 
 
 @contextmanager

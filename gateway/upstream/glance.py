@@ -23,7 +23,7 @@ from gateway.model.errors import (
     Unavailable,
 )
 from gateway.ports import Block
-from gateway.ports.upstream import Record
+from gateway.ports.upstream import Record, Work
 from gateway.upstream.carrier import Carrier, Said
 from gateway.upstream.connection import Connection
 from gateway.upstream.records import read_record
@@ -85,11 +85,13 @@ class Glance:
         headers, path = {"X-Auth-Token": await self._own()}, f"/v2/images/{image_id}/actions/deactivate"
         _check(await to_thread(self.carrier.call, "POST", path, headers), "POST deactivate")
 
-    async def failure(self, image_id: str) -> str | None:
+    async def filling(self, image_id: str) -> Work:
         status, body = await self._ask(f"/v2/images/{image_id}/tasks", await self._own())
         tasks = sorted(_loaded(status, body).get("tasks", ()), key=lambda task: str(task.get("created_at")))
         newest = tasks[-1] if tasks else {}
-        return str(newest.get("message") or "no reason given") if newest.get("status") == "failure" else None
+        mark = " ".join(str(newest.get(name)) for name in ("id", "status", "message", "updated_at"))
+        failed = newest.get("status") == "failure"
+        return Work(mark, str(newest.get("message") or "no reason given") if failed else None)
 
     async def opened(self) -> Callable[[str, Sequence[str], Iterable[Block], int], None]:
         return partial(self._put, {"X-Auth-Token": await self._own()})

@@ -17,7 +17,7 @@ BUSY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\
 
 @dataclass
 class Line:
-    """`trouble` is refuse, error, reset or stall; the last two come after `after` bytes of one direction.
+    """`trouble` is refuse, error, reset, end or stall; the last three come after `after` bytes of one direction.
 
     `only` is what a request starts with for the trouble to meet it; empty for every one.
     """
@@ -89,7 +89,14 @@ class Line:
         if trouble == "stall":
             self.freed.wait(60)
         for end in ends:
-            _reset(end)
+            _close(end) if trouble == "end" else _reset(end)
+
+
+def _close(end: socket.socket) -> None:
+    """As a server does that has said all it has to say."""
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+        end.close()
 
 
 def _reset(end: socket.socket) -> None:

@@ -104,9 +104,12 @@ def test_refused_bytes_never_get_there(site: Fronted, alice: User, alone: User, 
     alice.start(image, "web-download", uri=f"{site.source}/bad.qcow2").raise_for_status()
     assert "backing file" in alice.ended(image)["message"]
     assert alone.show(image)["status"] == "queued"
+    assert (shown := alice.show(image))["os_glance_failed_import"] == "fast"
+    assert (shown["status"], shown["os_glance_importing_to_stores"]) == ("queued", "")
     assert not site.holds(bad[-MIB:])
     assert alice.save(image, body).status_code == 204
     assert site.holds(body[-MIB:])
+    assert not alice.show(image).get("os_glance_failed_import")
 
 
 def test_a_resumable_upload_is_delivered(alice: User, alone: User, body: bytes) -> None:
@@ -180,7 +183,7 @@ def test_two_uploads_at_once_are_one(alice: User, alone: User) -> None:
 
 @needs_converter
 def test_a_conversion_changes_the_record_with_the_bytes(site: Fronted, tmp_path: Path) -> None:
-    disk = converted(tmp_path, "qcow2", ()).read_bytes()
+    disk = converted(tmp_path, "qcow2", "").read_bytes()
     with site.user("carol") as carol, site.user("carol", alone=True) as alone:
         image = carol.create(**QCOW2)
         carol.stage(image, disk).raise_for_status()
@@ -192,7 +195,7 @@ def test_a_conversion_changes_the_record_with_the_bytes(site: Fronted, tmp_path:
 
 @needs_converter
 def test_a_failed_delivery_changes_the_record_back(site: Fronted, tmp_path: Path) -> None:
-    disk = converted(tmp_path, "qcow2", ()).read_bytes()
+    disk = converted(tmp_path, "qcow2", "").read_bytes()
     with site.user("carol") as carol, site.user("carol", alone=True) as alone:
         image = carol.create(**QCOW2)
         carol.stage(image, disk).raise_for_status()
@@ -211,6 +214,7 @@ def test_an_import_waits_for_its_approval(site: Fronted, body: bytes) -> None:
         start(dave, image).raise_for_status()
         waiting = eventually(lambda: admin.http.get("/v2/info/import/approvals").json()["approvals"])
         assert alone.show(image)["status"] == "queued"
+        assert dave.show(image)["os_glance_importing_to_stores"] == "fast"
         path = f"/v2/info/import/approvals/{waiting[0]['import_id']}"
         admin.http.post(path, json={"decision": "approve", "reason": "seen"}).raise_for_status()
         dave.reaches(image, "active")

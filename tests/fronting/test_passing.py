@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.model.errors import Unavailable
+from gateway.upstream import Carrier, Place
 from tests.clients.site import User
 from tests.fronting.site import Fronted
 from tests.images import sound
@@ -166,10 +168,22 @@ def test_refusals_for_want_of_rules_point_to_stores_that_are_there(alice: User) 
     assert '"staging"' not in schema.text
 
 
-def test_a_part_of_a_download_that_never_comes_is_no_short_answer(site: Fronted, alice: User, image: str) -> None:
-    with site.line.troubled("reset", after=1 << 20), pytest.raises(httpx.RemoteProtocolError):
+@pytest.mark.parametrize("trouble", ["reset", "end"])
+def test_a_part_of_a_download_that_never_comes_is_no_short_answer(
+    site: Fronted, alice: User, image: str, trouble: str
+) -> None:
+    with site.line.troubled(trouble, after=1 << 20, only=b"GET"), pytest.raises(httpx.RemoteProtocolError):
         alice.file(image)
     assert alice.file(image).content == BODY
+
+
+def test_an_answer_that_ends_before_its_length_is_known_to_be_short(site: Fronted, alice: User, image: str) -> None:
+    carrier = Carrier(Place(endpoint=site.line.url))
+    with site.line.troubled("end", after=1 << 20, only=b"GET"):
+        token = [(b"x-auth-token", alice.http.headers["x-auth-token"].encode())]
+        coming = carrier.get(f"/v2/images/{image}/file", b"", token)
+        with pytest.raises(Unavailable, match="to its end"):
+            list(coming.blocks)
 
 
 AWAY = (

@@ -38,10 +38,14 @@ class Compared:
         return passed and not self.closed and (self.front is None or self.front.outcome != "passed")
 
     def told(self) -> str:
-        why = (
-            f"closed on purpose: {self.closed}" if self.closed else (self.front.reason if self.front else "did not run")
-        )
-        return f"{_kind(self.alone):8} {_kind(self.front):8} {self.name}: {why}"
+        return f"{_kind(self.alone):8} {_kind(self.front):8} {self.name}: {self._why()}"
+
+    def _why(self) -> str:
+        if self.closed:
+            return f"closed on purpose: {self.closed}"
+        if self.front is None:
+            return "did not run"
+        return self.front.reason or (f"alone: {self.alone.reason}" if self.alone else "")
 
 
 def compared(alone: Iterable[Outcome], front: Iterable[Outcome]) -> list[Compared]:

@@ -15,18 +15,23 @@ from tests.interop.cases import Both
 from tests.interop.clients import Clients
 from tests.interop.cloud import SERVICE_ROLES, SERVICE_USER, administered, seed
 from tests.interop.compared import compared, outcomes, table
+from tests.interop.databases import databases
 from tests.interop.gateway import complaints, fronting, gateway
 from tests.interop.glance import FOLDERS, GLANCE_USER, glance
 from tests.interop.keystone import REGION, keystone
 from tests.interop.report import Outcome, live
 from tests.interop.running import free_ports
-from tests.interop.samples import WEB_IMAGE, write_samples, write_web
+from tests.interop.samples import UNUSABLE, WEB_IMAGE, write_samples, write_web
 from tests.interop.tempest import Tempest, prepared
 from tests.interop.web import web
 from tests.serving.process import Process
 
 ALONE = "Alone"
 """The region whose image service is Glance itself."""
+
+UNTOLD = ("vhd-fixed", *UNUSABLE)
+"""Glance tells a vhd by its header, and the first has none. What it refuses within an import stays `importing` there,
+unless a plugin converts it; and what is behind the gateway must not convert what was judged."""
 
 ROLE = "image_gateway"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "in-front-of-glance"
@@ -58,13 +63,17 @@ def fronted(stack: ExitStack, folder: Path, programs: Path, *, processes: int = 
     identity, behind, public, web_port = free_ports(4)
     write_web(folder / "web")
     source = stack.enter_context(web(folder / "web", web_port))
-    auth_url = stack.enter_context(keystone(programs, folder / "keystone", identity, EXAMPLE / "keystone-policy.yaml"))
+    database = stack.enter_context(databases())
+    rights = EXAMPLE / "keystone-policy.yaml"
+    auth_url = stack.enter_context(keystone(programs, folder / "keystone", identity, rights, database))
     _offer(auth_url, behind, public)
     fetched = [web_port, behind, public]
-    policy = EXAMPLE / "glance-policy.yaml"
     alone = stack.enter_context(
-        glance(programs, folder / "glance", behind, auth_url, fetched=fetched, policy=policy, processes=processes)
-    )
+        glance(
+            programs, folder / "glance", behind, auth_url, fetched=fetched, processes=processes,
+            policy=EXAMPLE / "glance-policy.yaml", database=database,
+        )
+    )  # fmt: skip
     settings = fronting(public, auth_url, fetched, alone)
     made = stack.enter_context(gateway(folder / "gateway", public, settings))
     print(f"Keystone {auth_url}, Glance {alone}, gateway in front {made.url}, sources {source}", flush=True)
@@ -108,6 +117,6 @@ def _suite(site: Site, asked: argparse.Namespace, programs: Path, region: str) -
     samples = site.folder / f"samples-{region}"
     return prepared(
         programs, site.folder / f"tempest-{region}", auth_url=site.auth_url, web_image=site.web_image,
-        manifest=write_samples(samples), concurrency=asked.concurrency, seconds=asked.seconds,
+        manifest=write_samples(samples, UNTOLD), concurrency=asked.concurrency, seconds=asked.seconds,
         region=region, locations=region == ALONE, enforced=True, patience=120,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.interop.cloud import PASSWORD, SERVICE_PROJECT
+from tests.interop.databases import Database, file
 from tests.interop.installed import run
 from tests.interop.keystone import REGION
 from tests.interop.running import served
@@ -27,7 +28,7 @@ show_image_direct_url = true
 worker_self_reference_url = {url}
 transport_url = fake://
 [database]
-connection = sqlite:///{folder}/glance.db?timeout=60
+connection = {database}
 [glance_store]
 default_backend = fast
 [fast]
@@ -102,11 +103,11 @@ def glance(
     fetched: Sequence[int] = (),
     processes: int = 1,
     policy: Path | None = None,
+    database: Database = file,
 ) -> Iterator[str]:
     """A new Glance that trusts the Keystone at `identity`; gives its URL. `programs` is a virtual environment's bin.
 
-    Its imports may fetch from the ports `fetched`. One process: SQLite takes one writer at a time. `policy` is a file
-    of policies that differ from its own.
+    Its imports may fetch from the ports `fetched`. `policy` is a file of policies that differ from its own.
     """
     for name in FOLDERS:
         (folder / name).mkdir(parents=True)
@@ -116,13 +117,15 @@ def glance(
     settings = SETTINGS.format(
         folder=folder, url=url, identity=identity, programs=programs, ports=ports, region=REGION,
         user=GLANCE_USER, password=PASSWORD, project=SERVICE_PROJECT, policy=policy or folder / "policy.yaml",
+        database=database(folder / "glance.db"),
     )  # fmt: skip
     (folder / "glance-api.conf").write_text(settings)
     (folder / "uwsgi.ini").write_text(SERVER.format(port=port, processes=processes))
     manage: list[str | Path] = [programs / "glance-manage", "--config-file", folder / "glance-api.conf"]
     run([*manage, "db_sync"], folder / "output.log")
-    with closing(sqlite3.connect(folder / "glance.db")) as database:
-        database.execute("PRAGMA journal_mode=WAL")  # its importing threads would lock each other out
+    if database is file:
+        with closing(sqlite3.connect(folder / "glance.db")) as records:
+            records.execute("PRAGMA journal_mode=WAL")  # its importing threads would lock each other out
     run([*manage, "db_load_metadefs", programs.parent / "etc" / "glance" / "metadefs"], folder / "output.log")
     server: list[str | Path] = [programs / "uwsgi", "--ini", folder / "uwsgi.ini", "--virtualenv", programs.parent]
     env = {**os.environ, "OS_GLANCE_CONFIG_DIR": str(folder)}

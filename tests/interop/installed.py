@@ -12,7 +12,8 @@ KEYSTONE = "keystone==30.0.0"
 GLANCE = "glance==33.0.0"
 TEMPEST = "tempest==47.0.0"
 # setuptools 81 has no pkg_resources, which they still import.
-REQUIREMENTS = (KEYSTONE, GLANCE, TEMPEST, "pyuwsgi==2.0.30.post1", "waitress==3.0.2", "setuptools<81")
+SERVERS = ("pyuwsgi==2.0.30.post1", "waitress==3.0.2", "psycopg2-binary==2.9.13")
+REQUIREMENTS = (KEYSTONE, GLANCE, TEMPEST, *SERVERS, "setuptools<81")
 
 
 class SetupFailed(Exception):

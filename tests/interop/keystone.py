@@ -1,4 +1,4 @@
-"""A real Keystone on loopback: SQLite, fernet tokens, one process."""
+"""A real Keystone on loopback: fernet tokens, one process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.interop.databases import Database, file
 from tests.interop.installed import run
 from tests.interop.running import served
 
@@ -18,7 +19,7 @@ SETTINGS = """\
 [DEFAULT]
 log_file = {folder}/keystone.log
 [database]
-connection = sqlite:///{folder}/keystone.db
+connection = {database}
 [identity]
 password_hash_rounds = 4
 [token]
@@ -35,18 +36,19 @@ policy_file = {policy}
 """
 
 # Keystone reads the arguments of whatever program it runs in, so the port is taken away before it is imported.
-# One thread: SQLite takes one writer at a time, and a second one would only wait for its lock.
 SERVER = """\
 import sys
-port = int(sys.argv.pop())
+threads, port = int(sys.argv.pop()), int(sys.argv.pop())
 from keystone.wsgi.api import application
 from waitress import serve
-serve(application, host="127.0.0.1", port=port, threads=1)
+serve(application, host="127.0.0.1", port=port, threads=threads)
 """
 
 
 @contextmanager
-def keystone(programs: Path, folder: Path, port: int, policy: Path | None = None) -> Iterator[str]:
+def keystone(
+    programs: Path, folder: Path, port: int, policy: Path | None = None, database: Database = file
+) -> Iterator[str]:
     """A new Keystone with its user `admin`; gives the URL of its v3 API. `programs` is a virtual environment's bin.
 
     `policy` is a file of policies that differ from Keystone's own.
@@ -54,9 +56,15 @@ def keystone(programs: Path, folder: Path, port: int, policy: Path | None = None
     folder.mkdir()
     url = f"http://127.0.0.1:{port}/v3"
     log = folder / "output.log"
-    (folder / "keystone.conf").write_text(SETTINGS.format(folder=folder, policy=policy or folder / "policy.yaml"))
+    settings = SETTINGS.format(
+        folder=folder, policy=policy or folder / "policy.yaml", database=database(folder / "keystone.db")
+    )
+    (folder / "keystone.conf").write_text(settings)
     _bootstrap(programs, folder, url, log)
-    with served([programs / "python", "-W", "ignore", "-c", SERVER, str(port)], url, log, _environment(folder)):
+    # SQLite takes one writer at a time, and a second one would only wait for its lock.
+    threads = 1 if database is file else 4
+    command: list[str | Path] = [programs / "python", "-W", "ignore", "-c", SERVER, str(port), str(threads)]
+    with served(command, url, log, _environment(folder)):
         yield url
 
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from random import randrange
 from time import monotonic, sleep
 
 import httpx
@@ -22,12 +23,23 @@ class NotServing(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback nobody listens on. They are held together, so that no two are the same."""
+    """Ports of loopback nobody listens on. They are held together, so that no two are the same.
+
+    They are none of those that the system gives to connections and to whoever names no port: until the server is up,
+    nobody has one by chance.
+    """
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        return [int(held.enter_context(_bound()).getsockname()[1]) for _ in range(count)]
+
+
+def _bound() -> socket.socket:
+    while True:
+        made = socket.socket()
+        try:
+            made.bind(("127.0.0.1", randrange(20_000, 32_768)))
+            return made
+        except OSError:
+            made.close()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.images import sound
@@ -32,13 +33,14 @@ UNUSABLE = {
 }
 
 
-def write_samples(folder: Path) -> Path:
+def write_samples(folder: Path, without: Collection[str] = ()) -> Path:
     """Images and their manifest, in the shape tempest reads (`image.images_manifest_file`). Gives the manifest."""
     folder.mkdir()
     entries = [_write(folder, name, kind, sound.SOUND[key][0], usable=True) for name, (kind, key) in USABLE.items()]
     entries += [_write(folder, name, kind, content, usable=False) for name, (kind, content) in UNUSABLE.items()]
+    chosen = [entry for entry in entries if entry["name"] not in without]
     manifest = folder / MANIFEST
-    manifest.write_text(json.dumps({"images": entries}))
+    manifest.write_text(json.dumps({"images": chosen}))
     return manifest
 
 
