@@ -23,8 +23,9 @@ from gateway.api.guard import Guard
 from gateway.api.request_id import request_id
 from gateway.api.verbs import resource
 from gateway.model.errors import BrokenUpload, Forbidden, NotAuthenticated, RangeNotSatisfiable, WrongMediaType
+from tests.serving.process import LONGEST
 
-LIMITS = FrontLimits(idle=0.4, rate=1000, grace=0.4)
+LIMITS = FrontLimits(idle=2.0, rate=1000, grace=0.4)
 
 BROKEN: queue.Queue[str] = queue.Queue()
 """Why uploads broke, as the service was told."""
@@ -116,7 +117,7 @@ def serving() -> Iterator[int]:
 
 def exchange(port: int, sent: bytes) -> Answer:
     """Send raw bytes, read one answer to the connection's end or its Content-Length."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
         connection.sendall(sent)
         return read_answer(connection)
 
@@ -148,7 +149,7 @@ def get(port: int, path: str, *headers: str, verb: str = "GET") -> Answer:
 
 def _headless(port: int, sent: bytes) -> Answer:
     """A HEAD answer announces a length and sends no body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
         connection.sendall(sent)
         received = b""
         while not received.endswith(b"\r\n\r\n"):

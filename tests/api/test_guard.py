@@ -20,6 +20,7 @@ from gateway.api.framing import check_headers
 from gateway.api.versions import VERSIONS
 from gateway.model.errors import BadRequest
 from tests.api.front_server import BROKEN, LIMITS, exchange, get, read_answer, service, serving
+from tests.serving.process import LONGEST
 
 HOST = b"Host: images.example\r\n"
 PUT = b"PUT /v2/images/x/file HTTP/1.1\r\n" + HOST
@@ -197,13 +198,13 @@ def test_a_stalled_upload_is_told_to_fail(port: int) -> None:
 def test_a_trickling_upload_is_told_to_fail(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as connection:
         connection.sendall(PUT + b"Content-Length: 1000000\r\n\r\n")
-        for _ in range(100):
+        for _ in range(1000):
             try:
                 connection.recv(1, socket.MSG_PEEK)
                 break
             except TimeoutError:
                 connection.sendall(b"a")
-        connection.settimeout(5)
+        connection.settimeout(LONGEST)
         answer = read_answer(connection)
     assert (answer.status, answer.error["reason"]) == (400, "upload-stalled")
     assert "less than 1000 bytes a second" in answer.error["message"]
@@ -212,9 +213,9 @@ def test_a_trickling_upload_is_told_to_fail(port: int) -> None:
 def test_a_client_that_goes_away_is_a_broken_upload(port: int) -> None:
     while not BROKEN.empty():
         BROKEN.get()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
         connection.sendall(PUT + b"Content-Length: 9\r\n\r\nabc")
-    assert BROKEN.get(timeout=5) == "client-gone"
+    assert BROKEN.get(timeout=LONGEST) == "client-gone"
 
 
 def test_a_large_upload_passes_untouched(port: int) -> None:
@@ -239,13 +240,13 @@ def test_a_bug_is_answered_without_details_and_logged_with_them(
     assert (answer.status, answer.error["reason"]) == (500, "internal-error")
     assert b"secret detail" not in answer.body
     assert answer.headers["x-openstack-request-id"] == "req-find-me"
-    text = logged.get(timeout=5).getMessage()
+    text = logged.get(timeout=LONGEST).getMessage()
     assert "req-find-me" in text
     assert "RuntimeError: secret detail" in text
 
 
 def test_an_answer_that_breaks_in_the_middle_is_not_ended_as_if_whole(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
         connection.sendall(b"GET /half HTTP/1.1\r\n" + HOST + b"\r\n")
         received = b""
         while chunk := connection.recv(65536):

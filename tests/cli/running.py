@@ -26,6 +26,13 @@ _NOT_OURS = (
 )
 
 
+def unignored() -> None:
+    """Before a program begins: a shell that starts the tests in the background has SIGINT ignored, and children
+    inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     returncode: int

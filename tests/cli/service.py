@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from tests.served import served
+from tests.serving.process import LONGEST
 
 
 class Gateway:
@@ -23,7 +24,7 @@ class Gateway:
     def __init__(self, url: str, user: str) -> None:
         self.url = url
         self.user = user
-        self.http = httpx.Client(base_url=url, auth=(user, "demo"), trust_env=False, timeout=30)
+        self.http = httpx.Client(base_url=url, auth=(user, "demo"), trust_env=False, timeout=LONGEST)
 
     def images(self) -> list[dict[str, Any]]:
         """What this user's own project holds."""
@@ -74,7 +75,7 @@ def settings_for(folder: Path, port: int) -> Path:
     return file
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
+def eventually(holds: Callable[[], Any], seconds: float = LONGEST) -> Any:
     """Asks until the answer is true; a failure after `seconds`."""
     end = monotonic() + seconds
     while not (answer := holds()):

@@ -9,13 +9,13 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import cli, environment, process
+from tests.cli.running import cli, environment, process, unignored
 from tests.cli.service import Gateway, eventually, gateway, settings_for, web
+from tests.serving.process import LONGEST
 
 QCOW2 = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, 1 << 20, 0, 1, 65536, 131072, 1, 0, 0)
 
@@ -199,8 +199,6 @@ def test_a_stopped_upload_leaves_nothing_unless_kept(
     with huge.open("wb") as file:
         file.truncate(30 << 30)
     command = [sys.executable, "-m", "gateway", "import", str(huge), *gold.options(), *(["--keep"] if keep else [])]
-    # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
-    unignored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         command,
         env=environment(home),
@@ -210,7 +208,7 @@ def test_a_stopped_upload_leaves_nothing_unless_kept(
     ) as running:
         eventually(lambda: [image for image in gold.images() if image["status"] == "uploading"])
         running.send_signal(number)
-        _, said = running.communicate(timeout=30)
+        _, said = running.communicate(timeout=LONGEST)
     assert running.returncode == 130
     assert "Stopped." in said
     assert "Traceback" not in said

@@ -21,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder.mkdir()
     with web(folder) as port, gated("127.0.0.1") as gate:
         fetch = {"allowed_networks": ["127.0.0.0/8"], "ports": [port, gate.port]}
-        file = settings(home, fetch, imports={"progress_interval": "50ms"})
+        file = settings(home, fetch, imports={"progress_interval": "50ms", "reaper_interval": "10m"})
         with served(home, "--demo", "--config", str(file), "--data", str(home / "data")) as url:
             clouds(home, url)
             yield Site(url, home, folder, f"http://127.0.0.1:{port}", gate)

@@ -26,7 +26,7 @@ class Gate:
         self._opened.clear()
 
     def wait(self) -> None:
-        self._opened.wait(60)
+        self._opened.wait(600)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tests.cli.running import environment
 from tests.cli.service import eventually
 from tests.clients.gate import Gate
 from tests.serving.backing import held
+from tests.serving.process import LONGEST
 
 PASSWORD = "demo"
 USERS = ("stranger", "silver", "gold", "admin")
@@ -82,14 +83,14 @@ class User:
         found: dict[str, Any] = tasks[0]
         return found
 
-    def ended(self, image: str, seconds: float = 20) -> dict[str, Any]:
+    def ended(self, image: str, seconds: float = LONGEST) -> dict[str, Any]:
         """The image's newest import, once it has ended."""
         task: dict[str, Any] = eventually(
             lambda: found if (found := self.task(image))["status"] in ("success", "failure") else None, seconds
         )
         return task
 
-    def reaches(self, image: str, status: str, seconds: float = 20) -> dict[str, Any]:
+    def reaches(self, image: str, status: str, seconds: float = LONGEST) -> dict[str, Any]:
         """The image, once it has the status."""
         found: dict[str, Any] = eventually(
             lambda: image_now if (image_now := self.show(image))["status"] == status else None, seconds
@@ -105,7 +106,7 @@ class User:
 
 
 def user_of(url: str, name: str = "gold") -> User:
-    return User(httpx.Client(base_url=url, auth=(name, PASSWORD), trust_env=False, timeout=60))
+    return User(httpx.Client(base_url=url, auth=(name, PASSWORD), trust_env=False, timeout=LONGEST))
 
 
 def settings(folder: Path, fetch: Mapping[str, Any], **more: Any) -> Path:

@@ -176,8 +176,8 @@ def test_a_broken_upload_leaves_nothing_and_can_be_sent_again(
     image = gold.create(name="broken")
     before = site.blobs()
     half_an_upload(gold, f"/v2/images/{image}/{path}", framing)
-    gold.reaches(image, "queued", seconds=5)
-    eventually(lambda: not site.blobs() - before, seconds=5)
+    gold.reaches(image, "queued")
+    eventually(lambda: not site.blobs() - before)
     assert gold.put(f"/v2/images/{image}/{path}", disk.read_bytes()).status_code == 204
     if path == "stage":
         assert gold.start(image).status_code == 202
@@ -241,7 +241,7 @@ def test_rejected_bytes_can_never_be_read(site: Site, gold: User, disk: Path, pa
     assert "stores" not in found
     read = gold.file(image)
     assert (read.status_code, read.content) == (204, b"")
-    eventually(lambda: not site.blobs() - before, seconds=5)
+    eventually(lambda: not site.blobs() - before)
 
 
 def test_staged_bytes_can_not_be_read(gold: User, disk: Path) -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.clients.site import PASSWORD, Site
+from tests.serving.process import LONGEST
 
 KNOWN = {"queued", "saving", "importing"}
 JSON = {"Accept": "application/json", "User-Agent": "gophercloud/v2.8.0"}
@@ -24,7 +25,7 @@ OCTETS = {"Content-Type": "application/octet-stream", "User-Agent": "gophercloud
 
 @pytest.fixture
 def http(site: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{site.url}/v2/", auth=("gold", PASSWORD), trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=f"{site.url}/v2/", auth=("gold", PASSWORD), trust_env=False, timeout=LONGEST) as http:
         yield http
 
 
@@ -38,7 +39,7 @@ def created(http: httpx.Client, name: str) -> str:
 
 def waited(http: httpx.Client, image: str) -> dict[str, Any]:
     """The state change loop: any status it does not know ends it."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + LONGEST
     while (found := http.get(f"images/{image}", headers=JSON).json())["status"] != "active":
         assert found["status"] in KNOWN
         assert time.monotonic() < end

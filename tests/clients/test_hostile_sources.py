@@ -131,8 +131,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "ports": [80, inside, port],
             "dns_timeout": "200ms",
             "connect_timeout": "200ms",
-            "idle_timeout": "500ms",
-            "total_timeout": "8s",
+            "idle_timeout": "2s",
         }
         file = settings(home, fetch, imports={"retries": 0})
         url = stack.enter_context(served(home, "--demo", "--config", str(file), "--data", str(home / "data")))

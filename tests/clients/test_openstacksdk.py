@@ -13,6 +13,7 @@ import pytest
 
 from tests.clients.site import NO_DOWNLOADS, NO_UPLOADS, PASSWORD, RAW, Site, relayed, settings
 from tests.served import served
+from tests.serving.process import LONGEST
 
 # Warnings in here are the library's own: about its settings, and files it opens and leaves to be collected.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -51,7 +52,7 @@ def images(site: Site, connect: Connect) -> Any:
 
 
 def active(images: Any, image: Any) -> Any:
-    return images.wait_for_status(image, "active", failures=["queued"], interval=0.05, wait=20)
+    return images.wait_for_status(image, "active", failures=["queued"], interval=0.05, wait=LONGEST)
 
 
 def test_a_file_is_uploaded_and_compared_by_the_client(images: Any, disk: Path, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def check_gone(site: Site, user: User, image: str, before: set[str]) -> None:
     """No record, no bytes, and its id is never used again."""
     assert user.http.get(f"/v2/images/{image}").status_code == 404
     assert user.file(image).status_code == 404
-    eventually(lambda: not site.blobs() - before, seconds=5)
+    eventually(lambda: not site.blobs() - before)
     again = user.http.post("/v2/images", json={"id": image})
     assert again.status_code == 409
     user.error(again)

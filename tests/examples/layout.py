@@ -19,7 +19,7 @@ import httpx
 
 from tests.clients.site import PASSWORD, User, user_of
 from tests.faults.sources import content
-from tests.serving.process import Process
+from tests.serving.process import LONGEST, Process
 from tests.stores.servers.bucket import Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,7 +66,7 @@ def imported(at: str) -> str:
         image = bob.create()
         assert bob.stage(image, BODY).status_code == 204
         assert bob.start(image).status_code == 202
-        bob.reaches(image, "active", 30)
+        bob.reaches(image, "active")
     return image
 
 
@@ -92,7 +92,7 @@ def balanced(folder: Path, text: str, port: int) -> Iterator[str]:
         process = subprocess.Popen([HAPROXY, "-db", "-f", str(file)], stdout=subprocess.DEVNULL)
         stack.callback(process.wait)
         stack.callback(process.terminate)
-        end = monotonic() + 20
+        end = monotonic() + LONGEST
         while not _answers(url):
             assert process.poll() is None
             assert monotonic() < end, "HAProxy passes nothing on"

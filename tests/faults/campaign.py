@@ -22,7 +22,7 @@ from tests.faults.service import Ended, Service
 from tests.faults.sources import Sources, sources
 from tests.faults.users import NAMES, Life, at_work
 
-RECOVERY_SECONDS = 30
+RECOVERY_SECONDS = 60
 LONGEST_LIFE = 3.0
 CALLS = {"fsync": 10, "fdatasync": 60, "linkat": 3, "pwrite64": 600, "write": 12, "unlinkat": 3}
 """What the store (fsync, linkat, write, unlinkat), the log (write) and SQLite (the others) do to a disk. The process

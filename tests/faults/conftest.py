@@ -27,7 +27,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, fetched_from: Sources) -> 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory, fetched_from: Sources) -> Iterator[Service]:
     """A service that tests stop and start again."""
-    with service(tmp_path_factory.mktemp("stopped"), patient(fetched_from.port), RULES) as started:
+    unhurried = {**patient(fetched_from.port), "server": {"shutdown_timeout": "10s"}}
+    with service(tmp_path_factory.mktemp("stopped"), unhurried, RULES) as started:
         yield started
 
 

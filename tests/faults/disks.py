@@ -71,7 +71,7 @@ def full_disk(service: Service, user: User, disk: Path) -> None:
     assert {answer.status_code for answer in answers[:3]} == {503}, [answer.text for answer in answers]
     assert {answer.status_code for answer in answers} <= {503, 201}
     ballast.unlink()
-    eventually(lambda: user.show(late)["status"] == "queued" and not blobs_of(service, late), 15)
+    eventually(lambda: user.show(late)["status"] == "queued" and not blobs_of(service, late))
     sound(service)
     works(user, late)
     user.start(ready).raise_for_status()
@@ -109,7 +109,7 @@ def records_full(service: Service, user: User, sources: Sources, disk: Path) -> 
     eventually(lambda: f"{task} waits: The catalog's disk is full" in (service.home / "serve.log").read_text())
     (disk / "ballast").unlink()
     for image in (saved, staged):
-        user.reaches(image, "queued", 15)
+        user.reaches(image, "queued")
     user.reaches(fetched, "active")
     sound(service)
     works(user, saved)

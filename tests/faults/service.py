@@ -14,7 +14,7 @@ from tests.clients.site import PASSWORD, User
 from tests.faults.audit import Place
 from tests.serving.backing import catalog_url, held
 from tests.serving.held import Held
-from tests.serving.process import Ended, Process
+from tests.serving.process import LONGEST, Ended, Process
 
 __all__ = ["TRUSTING", "Ended", "Service", "service"]
 
@@ -45,7 +45,7 @@ class Service(Process):
     @contextmanager
     def user(self, name: str = "gold") -> Iterator[User]:
         """A user of the process that runs now."""
-        with httpx.Client(base_url=self.url, auth=(name, PASSWORD), trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=self.url, auth=(name, PASSWORD), trust_env=False, timeout=LONGEST) as http:
             yield User(http)
 
     def files(self) -> set[str]:

@@ -20,6 +20,7 @@ from tests.faults.audit import Place, audit
 from tests.faults.scenes import RULES, patient
 from tests.faults.service import Service, service
 from tests.faults.sources import Sources, content
+from tests.serving.process import LONGEST
 
 pytestmark = postgres.needed
 
@@ -40,7 +41,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory, fetched_from: Sources) -> I
 
 def insist(user: User, image: str, steps: dict[str, Callable[[], httpx.Response]]) -> list[str]:
     """Look at the image, take the step of its status, until it is active. The codes of all refusals on the way."""
-    codes, deadline = [], monotonic() + 30
+    codes, deadline = [], monotonic() + LONGEST
     while (status := _status(user, image)) != "active":
         assert monotonic() < deadline, (status, codes)
         if status in steps:
@@ -92,7 +93,7 @@ def test_a_commit_that_nobody_answers(
 
 
 def rests(place: Place) -> None:
-    deadline = monotonic() + 10
+    deadline = monotonic() + LONGEST
     while found := audit(place):
         assert monotonic() < deadline, found
         sleep(0.1)
@@ -114,6 +115,6 @@ def test_a_server_that_is_restarted_under_imports(tmp_path: Path, fetched_from: 
             assert "Retry-After" in answer.headers
             server.start()
             for image in images:
-                user.reaches(image, "active", 30)
+                user.reaches(image, "active")
                 assert user.file(image).content == body
             rests(Place(url, running.held, running.data / "decisions.jsonl"))

@@ -12,4 +12,3 @@ def test_five_kills_break_nothing(tmp_path: Path) -> None:
     assert outcome.violations == []
     assert sum(outcome.kills.values()) == 5
     assert outcome.active > 0
-    assert outcome.slowest < 30

@@ -15,7 +15,7 @@ from gateway.policy.compiler import revision
 from gateway.trees import read_tree
 from tests.cli.service import eventually
 from tests.governing.running import MIB, Service, service, tree, write
-from tests.serving.process import Ended
+from tests.serving.process import LONGEST, Ended
 
 SWAPS = 20
 BAD = "version: 1\npolicy: limits\nrules:\n  - id: size\n    limmit: all\n"
@@ -47,7 +47,7 @@ class Askers:
             thread.join()
 
     def _ask(self, url: str) -> None:
-        with httpx.Client(base_url=url, auth=("gold", "demo"), trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=url, auth=("gold", "demo"), trust_env=False, timeout=LONGEST) as client:
             while not self._over.is_set():
                 try:
                     answer = client.get("/v2/info/import")

@@ -22,6 +22,7 @@ from gateway.shipped_files import shipped
 from tests.cli.service import eventually
 from tests.governing.running import Service, service, write
 from tests.policy.making import facts, image, policy, rule
+from tests.serving.process import LONGEST
 
 SCHEMA = Draft202012Validator(json.loads((shipped("schemas") / "decision.schema.json").read_text()))
 CANDIDATE = {"next": [{"id": "all", "allow": "all"}, {"id": "small", "limit": "all", "within": {"max_size": "1KiB"}}]}
@@ -142,7 +143,7 @@ class Held:
 
     def record(self, entry: Mapping[str, object]) -> None:
         self.writing.set()
-        self.free.wait(30)
+        self.free.wait(LONGEST)
         self.entries.append(entry)
 
 
@@ -155,7 +156,7 @@ def test_a_shadow_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) ->
     decision = decide(tree, "glance-direct", known)
     entry: dict[str, Any] = record(decision, known, decision_id="d", image_id=None)
     shadow.ask(Asked(decision, known, False, (), entry))
-    assert log.writing.wait(10)
+    assert log.writing.wait(LONGEST)
     for _ in range(8):
         shadow.ask(Asked(decision, known, False, (), entry))
     assert metrics.registry.get_sample_value("import_gateway_shadow_dropped_total") == 3

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -198,17 +197,14 @@ def test_the_loop_stays_free_while_bcrypt_works(tmp_path: Path) -> None:
     path.write_text(line("gold", "demo", cost=11))
     identity = BasicIdentity(path, USERS)
 
-    async def scene() -> float:
-        checking = asyncio.create_task(identity.identify(basic("gold", "demo"), **SHOW))
-        longest, before = 0.0, time.perf_counter()
+    async def scene() -> int:
+        checking, turns = asyncio.create_task(identity.identify(basic("gold", "demo"), **SHOW)), 0
         while not checking.done():
             await asyncio.sleep(0)
-            longest, before = max(longest, time.perf_counter() - before), time.perf_counter()
-        return longest
+            turns += 1
+        return turns
 
-    started = time.perf_counter()
-    longest = asyncio.run(scene())
-    assert longest < (time.perf_counter() - started) / 2
+    assert asyncio.run(scene()) > 20
 
 
 @settings(deadline=None, max_examples=200)

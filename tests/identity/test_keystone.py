@@ -22,6 +22,7 @@ from gateway.policy.problems import Problems
 from gateway.policy.reader import Source
 from gateway.settings import settings_from
 from tests.identity.keystone_server import PASSWORD, USER, Answering, Cloud, certify, keystone
+from tests.serving.process import LONGEST
 
 ALICE = Caller(
     project_id="p1", project_name="alpha", project_domain="d1", project_tags=("tier:gold",), user_id="u1",
@@ -197,7 +198,7 @@ def test_a_request_that_leaves_does_not_take_the_answer_from_the_others(cloud: C
 
     def hold(answering: Answering) -> bool:
         arrived.set()
-        go_on.wait(10)
+        go_on.wait(LONGEST)
         return False
 
     async def steps(ask: Asker) -> None:
@@ -466,7 +467,7 @@ def test_a_broken_keystone_is_503_and_forgotten_when_it_is_back(cloud: Cloud, fa
         cloud.broken = lambda answering: False
         assert await ask("alice") == ALICE
 
-    walk(cloud, steps, timeout=1.5 if fault in ("hangs", "trickles") else 10.0)
+    walk(cloud, steps, timeout=3.0 if fault in ("hangs", "trickles") else 10.0)
 
 
 def test_a_keystone_that_is_gone_leaves_checked_tokens_until_they_have_to_be_checked_again(certificate: Path) -> None:

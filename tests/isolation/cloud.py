@@ -14,6 +14,7 @@ import httpx
 
 from tests.isolation.rules import PROJECTS, ROLES, User
 from tests.served import served
+from tests.serving.process import LONGEST
 
 PATCH = "application/openstack-images-v2.1-json-patch"
 OCTETS = "application/octet-stream"
@@ -60,7 +61,7 @@ def cloud(home: Path) -> Iterator[Cloud]:
 
 
 def _client(url: str, user: User) -> httpx.Client:
-    return httpx.Client(base_url=url, auth=(str(user), "secret"), trust_env=False, timeout=30)
+    return httpx.Client(base_url=url, auth=(str(user), "secret"), trust_env=False, timeout=LONGEST)
 
 
 def _settings(home: Path) -> Path:

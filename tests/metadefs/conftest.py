@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.served import served
+from tests.serving.process import LONGEST
 
 NAMESPACES = "/v2/metadefs/namespaces"
 USERS = {
@@ -64,7 +65,8 @@ def running_cloud(home: Path, *, enabled: bool = True) -> Iterator[Cloud]:
     (home / "gateway.yaml").write_text(_SETTINGS.format(users=users, enabled=str(enabled).lower()))
     with served(home, "--config", "gateway.yaml") as url, ExitStack() as stack:
         clients = {
-            name: stack.enter_context(httpx.Client(base_url=url, auth=(name, "secret"), timeout=20)) for name in USERS
+            name: stack.enter_context(httpx.Client(base_url=url, auth=(name, "secret"), timeout=LONGEST))
+            for name in USERS
         }
         yield Cloud(**clients, numbers=count(1))
 

@@ -14,6 +14,7 @@ import pytest
 from gateway.methods.fetch import Fetch
 from gateway.methods.outbound import Outbound
 from gateway.methods.rules import Deadlines, FetchRules
+from tests.serving.process import LONGEST
 
 Answer = Callable[[socket.socket, str], None]
 
@@ -52,7 +53,7 @@ class Source:
             except OSError:
                 return
             self.accepted += 1
-            connection.settimeout(5)
+            connection.settimeout(LONGEST)
             with connection:
                 self._speak(connection)
 
@@ -72,7 +73,7 @@ class Source:
         self.closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join()
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import Interrupted, Refusal, SourceRefused
 from tests.identity.keystone_server import certify
 from tests.methods.conftest import CALM, Source
+from tests.serving.process import LONGEST
 
 STOPPING = Interrupted("The gateway is stopping.")
-PROMPT = 5.0
+PROMPT = 20.0
 """Seconds, of the 30 that a source may be silent."""
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -58,7 +59,7 @@ def cut_short(fetch: Callable[[], object], waits: threading.Event, lines: Lines)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert waits.wait(10)
+    assert waits.wait(LONGEST)
     began = time.monotonic()
     lines.cut(STOPPING)
     thread.join(60)

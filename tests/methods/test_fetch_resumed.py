@@ -26,6 +26,7 @@ from gateway.methods.outbound import Outbound
 from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import Interrupted, OverLimit, PolicyRefused, Refusal
 from tests.methods.conftest import Source
+from tests.serving.process import LONGEST
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -35,7 +36,7 @@ OTHER = os.urandom(SIZE)
 TAG = 'ETag: "v1"'
 OLD = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"
 NOW = "Date: Sun, 06 Nov 1994 09:49:37 GMT"
-EAGER = Deadlines(dns=0.1, connect=0.1, head=2, idle=0.3, pause=0.001)
+EAGER = Deadlines(dns=0.1, connect=0.1, pause=0.001)
 
 
 @dataclass
@@ -217,7 +218,7 @@ def test_a_source_that_knows_no_ranges_fails_as_ever() -> None:
 
 def test_a_stall_is_taken_up_too() -> None:
     with served(Breaking([1000, 5000], stall=True)) as source:
-        assert read(outbound(source), source.url()) == (FILE, 2)
+        assert read(outbound(source, deadlines=replace(EAGER, idle=1)), source.url()) == (FILE, 2)
 
 
 def test_a_source_that_breaks_for_ever_is_given_up() -> None:
@@ -423,10 +424,10 @@ def test_the_policy_may_stop_it_meanwhile() -> None:
 
 def test_the_deadline_of_the_whole_holds_over_all_connections() -> None:
     deadlines = replace(EAGER, total=0.6, idle=0.25, pause=0.01)
-    began = time.monotonic()
-    said = refused(Breaking([1000] * 50, stall=True), deadlines=deadlines, resumes=100)
+    server = Breaking([1000] * 50, stall=True)
+    said = refused(server, deadlines=deadlines, resumes=100)
     assert said.code in {"source-stalled", "source-slow"}
-    assert time.monotonic() - began < 5
+    assert len(server.asked) <= 3
 
 
 def test_no_pause_is_begun_that_the_deadline_would_end() -> None:
@@ -437,7 +438,7 @@ def test_no_pause_is_begun_that_the_deadline_would_end() -> None:
 
 def test_a_source_gains_no_time_by_breaking() -> None:
     """Each connection is slow and ends before its rate could be judged; over all of them it is too slow."""
-    strict = replace(EAGER, minimum_rate=1 << 20, rate_window=0.3, idle=5, pause=1e-9)
+    strict = replace(EAGER, minimum_rate=1 << 20, rate_window=0.3, pause=1e-9)
 
     def trickle(connection: socket.socket, _: str) -> None:
         start = int((re.search(r"bytes=(\d+)-", source.heads[-1]) or ["", "0"])[1])
@@ -472,8 +473,8 @@ def test_a_pause_ends_with_the_process() -> None:
         thread.start()
         began = time.monotonic()
         while lines.open or not source.heads:
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < LONGEST
         lines.cut(stopping)
-        thread.join(10)
+        thread.join()
     assert ended == [stopping]
     assert lines.open == 0

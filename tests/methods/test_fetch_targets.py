@@ -20,8 +20,9 @@ from gateway.methods.pace import Pace
 from gateway.methods.resolver import system_resolve
 from gateway.methods.rules import Deadlines, FetchRules
 from gateway.model.errors import BadRequest, Refusal, SourceRefused
+from tests.serving.process import LONGEST
 
-HASTY = Deadlines(dns=0.01, connect=0.01, head=0.4, idle=0.3)
+HASTY = Deadlines(dns=0.01, connect=0.01)
 
 HOSTS = [
     "127.0.0.1", "127.0.0.1.", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1",
@@ -135,7 +136,9 @@ def test_the_network_connects_to_the_checked_location_only(canary: Any, connects
     """Whatever the layers above make of a URL."""
     location = parse(canary.url())
     rules = FetchRules(allowed_networks=(ip_network("127.0.0.0/8"),), ports=(canary.port,), deadlines=HASTY)
-    backend = PinnedBackend(rules, lambda host, _: ["127.0.0.1"], location, Pace(HASTY, location, time.monotonic() + 5))
+    backend = PinnedBackend(
+        rules, lambda host, _: ["127.0.0.1"], location, Pace(HASTY, location, time.monotonic() + LONGEST)
+    )
     for host, port in [("127.0.0.1", canary.port), ("source.example", canary.port + 1), ("other.example", canary.port)]:
         with pytest.raises(SourceRefused):
             backend.connect_tcp(host, port)
@@ -173,7 +176,7 @@ def test_unreachable_sources_cannot_be_told_apart(serve: Any, outbound: Any) -> 
         said.add((type(refusal), refusal.code, refusal.message, refusal.remedy, refusal.__cause__))
     assert len(said) == 1
     assert min(took) >= deadlines.reach
-    assert max(took) < deadlines.reach + 5
+    assert max(took) < deadlines.reach + LONGEST
 
 
 def test_a_filtered_port_costs_no_more_than_the_deadline(outbound: Any, serve: Any) -> None:
@@ -188,14 +191,14 @@ def test_a_filtered_port_costs_no_more_than_the_deadline(outbound: Any, serve: A
         started = time.monotonic()
         rules = outbound(source, ports=(port,), deadlines=Deadlines(dns=0.1, connect=0.1))
         assert try_to_fetch(rules, f"http://source.example:{port}/").code == "source-unreachable"
-        assert 0.2 <= time.monotonic() - started < 10
+        assert 0.2 <= time.monotonic() - started < LONGEST
         for each in fill:
             each.close()
 
 
 def test_the_systems_resolver_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     let_go = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let_go.wait(10) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let_go.wait(LONGEST) and [])
     with pytest.raises(TimeoutError):
         system_resolve("slow.example", 0.05)
     let_go.set()

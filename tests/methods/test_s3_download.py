@@ -123,7 +123,9 @@ def test_a_secret_is_read_at_each_use(serve: Any) -> None:
 PARTS = st.text(st.characters(codec="utf-8", exclude_characters="/\\"), min_size=1, max_size=8).filter(str.isprintable)
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(parts=st.lists(PARTS.filter(lambda part: part not in (".", "..")), min_size=1, max_size=3))
 def test_any_key_is_asked_for_as_it_is_and_signed_right(any_bucket: Source, parts: list[str]) -> None:
     key = "/".join(parts)

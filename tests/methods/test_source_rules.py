@@ -22,6 +22,7 @@ from gateway.model.errors import BadRequest, SourceRefused
 from tests.methods.conftest import CALM, Source
 from tests.methods.scripted import field, reply, scripted
 from tests.methods.test_fetch_sources import certificate, secured
+from tests.serving.process import LONGEST
 
 SECRET = "it-is-a-secret"
 LOOPBACK = ip_network("127.0.0.0/8")
@@ -156,7 +157,7 @@ class Proxy:
 
     def _speak(self, connection: socket.socket) -> None:
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(LONGEST)
             head = connection.recv(65536).decode()
             place = head.split(" ")[1]
             self.asked.append(place)
@@ -169,12 +170,12 @@ class Proxy:
                 back = threading.Thread(target=_carry, args=(onward, connection), daemon=True)
                 back.start()
                 _carry(connection, onward)
-                back.join(5)
+                back.join()
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join()
 
 
 def _carry(one: socket.socket, other: socket.socket) -> None:

@@ -16,6 +16,7 @@ from tests.faults.audit import Place, audit
 from tests.faults.service import Service, service
 from tests.serving.backing import STORE, catalog_url, held
 from tests.serving.held import Held, Together
+from tests.serving.process import LONGEST
 
 TRUSTING = ({"id": "everything", "allow": "all"}, {"id": "real", "require": ["glance-direct"], "stages": ["inspect"]})
 PLACES: list[dict[str, Any]] = [
@@ -99,12 +100,14 @@ def sound(service: Service) -> None:
         return not found
 
     try:
-        eventually(clean, 10)
+        eventually(clean)
     except AssertionError:
         raise AssertionError(found) from None
 
 
-def until(user: User, image: str, holds: Callable[[Mapping[str, Any]], Any], seconds: float = 20) -> dict[str, Any]:
+def until(
+    user: User, image: str, holds: Callable[[Mapping[str, Any]], Any], seconds: float = LONGEST
+) -> dict[str, Any]:
     """The image, once `holds` is true of it."""
     found: dict[str, Any] = eventually(lambda: now if holds(now := user.show(image)) else None, seconds)
     return found

@@ -53,6 +53,6 @@ def test_kills_at_any_moment(mortal: Service, fetched_from: Sources) -> None:
         mortal.restart()
     with mortal.user() as user:
         for image, body in images.items():
-            until(user, image, lambda image: image["status"] == "active" and image["stores"] == "fast,slow", 40)
+            until(user, image, lambda image: image["status"] == "active" and image["stores"] == "fast,slow")
             assert from_store(user, image, "fast") == from_store(user, image, "slow") == body
     sound(mortal)

@@ -13,6 +13,7 @@ from tests.catalog import postgres
 from tests.cli.service import eventually
 from tests.fleet.fleet import Fleet, fleet
 from tests.resumable.speaking import MIB, Tus, becomes, image_bytes, upload_id
+from tests.serving.process import LONGEST
 
 pytestmark = postgres.needed
 
@@ -45,7 +46,7 @@ def test_pieces_go_to_either(two: Fleet) -> None:
 
 def held_open(body: bytes, go_on: threading.Event) -> Iterator[bytes]:
     yield body
-    go_on.wait(30)
+    go_on.wait(LONGEST)
     yield b"too late"
 
 
@@ -83,7 +84,7 @@ def test_a_dead_gateway_leaves_its_verdict_to_the_other(two: Fleet) -> None:
             two.members[0].kill()
             last.join()
             cut_short = is_in(two, upload, "whole")
-            eventually(partial(is_in, two, upload, "staged"), 30)
+            eventually(partial(is_in, two, upload, "staged"))
             becomes(users[1], image, body)
         two.members[0].start()
         assert two.rest() == []

@@ -29,6 +29,7 @@ from tests.resumable.speaking import (
     rows,
     upload_id,
 )
+from tests.serving.process import LONGEST
 
 BODY = image_bytes(3 * MIB + 12_345)
 
@@ -326,7 +327,7 @@ def test_a_deleted_image_takes_its_upload_along(running: Service, user: User, tu
 
 def slowly(body: bytes, go_on: threading.Event) -> Iterator[bytes]:
     yield body
-    go_on.wait(20)
+    go_on.wait(LONGEST)
     yield body
 
 

@@ -48,7 +48,7 @@ class Endpoint:
         """Until it is released."""
 
         def silent(message: dict[str, Any]) -> Reply:
-            self.released.wait(20)
+            self.released.wait(600)
             return 200, {}, ALLOW
 
         self.released.clear()

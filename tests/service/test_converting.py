@@ -29,7 +29,7 @@ pytestmark = needs_converter
 
 CAP = "16MiB"
 SETTINGS = {
-    "imports": {"retries": 0, "progress_interval": "50ms", "reaper_interval": "60s"},
+    "imports": {"retries": 0, "progress_interval": "50ms", "reaper_interval": "10m"},
     "server": {"shutdown_timeout": "1s"},
 }
 
@@ -68,7 +68,7 @@ def imported(user: User, content: bytes, disk_format: str, **more: Any) -> tuple
     image = user.create(disk_format=disk_format, **more)
     user.stage(image, content).raise_for_status()
     user.start(image).raise_for_status()
-    return image, user.ended(image, 60)
+    return image, user.ended(image)
 
 
 def stage(task: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_the_image_becomes_what_the_policy_wants(
     said = " ".join(finding["message"] for finding in report["findings"])
     assert f"made raw of {disk_format}: {len(content)} bytes became {len(sent)}" in said
     assert sha512(content).hexdigest() in said
-    eventually(lambda: len(Records(site.place).of(image)) == 1, 10)
+    eventually(lambda: len(Records(site.place).of(image)) == 1)
     sound(site)
 
 
@@ -146,7 +146,7 @@ def test_a_disk_that_would_be_too_large_is_refused_before_any_work(site: Service
     assert codes(task, "convert") == ["over-limit"]
     assert f"{64 * MIB} bytes" in task["message"]
     assert (gold.show(image)["status"], gold.show(image)["disk_format"]) == ("queued", "qcow2")
-    eventually(lambda: not Records(site.place).of(image), 10)
+    eventually(lambda: not Records(site.place).of(image))
     sound(site)
 
 
@@ -157,7 +157,7 @@ def test_a_result_that_is_too_large_is_refused(site: Service, user: dict[str, Us
     assert task["status"] == "failure"
     assert codes(task, "convert") == ["over-limit"]
     assert user["silver"].show(image)["status"] == "queued"
-    eventually(lambda: not Records(site.place).of(image), 10)
+    eventually(lambda: not Records(site.place).of(image))
 
 
 def test_an_upload_is_told_to_stage(user: dict[str, User]) -> None:
@@ -224,7 +224,7 @@ def test_a_tool_that_fails_fails_closed(tmp_path: Path, monkeypatch: pytest.Monk
         assert task["status"] == "failure"
         assert codes(task, "convert")[0] in {"stage-unavailable", "unreadable"}
         assert gold.show(image)["status"] == "queued"
-        eventually(lambda: not Records(site.place).of(image), 10)
+        eventually(lambda: not Records(site.place).of(image))
         assert not list((site.data / "spool").iterdir())
 
 
@@ -251,7 +251,7 @@ BIG = ({"id": "everything", "allow": "all"}, rule("silver", {"convert": {"target
 
 def at_work(user: User, image: str, site: Service) -> None:
     """Until qemu-img has written something."""
-    eventually(lambda: any(path.stat().st_size for path in made(site)), 30)
+    eventually(lambda: any(path.stat().st_size for path in made(site)))
     assert user.task(image)["status"] == "processing"
 
 
@@ -282,10 +282,10 @@ def test_after_a_stop_it_starts_anew_and_nothing_is_left(tmp_path: Path, number:
             silver.start(image).raise_for_status()
             at_work(silver, image, site)
             assert converters(site)
-            eventually(lambda: len(content) < silver.task(image)["progress"]["bytes"], 20)
+            eventually(lambda: len(content) < silver.task(image)["progress"]["bytes"])
         site.signal(number)
-        site.wait(10)
-        eventually(lambda: not converters(site), 5)
+        site.wait()
+        eventually(lambda: not converters(site))
         assert bool(made(site)) == (number is signal.SIGKILL)
         site.start()
         with site.user("silver") as silver:
@@ -295,7 +295,7 @@ def test_after_a_stop_it_starts_anew_and_nothing_is_left(tmp_path: Path, number:
             assert shown["disk_format"] == "qcow2"
             assert shown["virtual_size"] == len(content)
             assert shown["os_hash_value"] == sha512(silver.file(image).content).hexdigest()
-        eventually(lambda: len(site.files()) == 1, 10)
+        eventually(lambda: len(site.files()) == 1)
         assert not list((site.data / "spool").iterdir())
         sound(site)
 
@@ -307,9 +307,9 @@ def test_an_image_deleted_meanwhile_ends_the_conversion(tmp_path: Path) -> None:
         silver.start(image).raise_for_status()
         at_work(silver, image, site)
         silver.http.delete(f"/v2/images/{image}").raise_for_status()
-        eventually(lambda: not converters(site), 5)
-        eventually(lambda: not site.files(), 10)
-        eventually(lambda: not list((site.data / "spool").iterdir()), 5)
+        eventually(lambda: not converters(site))
+        eventually(lambda: not site.files())
+        eventually(lambda: not list((site.data / "spool").iterdir()))
         sound(site)
 
 
@@ -324,11 +324,11 @@ def test_what_was_converted_is_not_converted_again(tmp_path: Path) -> None:
         gold.stage(image, qcow2()).raise_for_status()
         body = {"method": {"name": "glance-direct"}, "stores": ["local", "other"]}
         gold.http.post(f"/v2/images/{image}/import", json=body).raise_for_status()
-        eventually(lambda: attempts(site, image) > 1, 20)
+        eventually(lambda: attempts(site, image) > 1)
         (first,) = converted_blobs(site, image)
         (tmp_path / "other").unlink()
         (tmp_path / "other").mkdir()
-        task = gold.ended(image, 30)
+        task = gold.ended(image)
         assert task["status"] == "success", task["message"]
         assert codes(task, "convert")[0] == "converted"
         assert gold.show(image)["disk_format"] == "raw"

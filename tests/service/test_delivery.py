@@ -17,6 +17,7 @@ from gateway.stages.pipeline import Declared, Pipeline, Tools
 from tests.catalog.made import added, blob, image
 from tests.serving.backing import catalog_url
 from tests.serving.opened import opened
+from tests.serving.process import LONGEST
 
 
 class Site:
@@ -36,7 +37,7 @@ def test_a_cancelled_delivery_is_over_when_it_returns(tmp_path: Path) -> None:
         try:
             yield b"x" * 1000
             waiting.set()
-            assert woken.wait(10)
+            assert woken.wait(LONGEST)
             yield b"y" * 1000
         finally:
             closed.set()
@@ -51,7 +52,7 @@ def test_a_cancelled_delivery_is_over_when_it_returns(tmp_path: Path) -> None:
             pipeline = Pipeline((), declared=Declared("raw", "bare"), max_size=None, hashes=("md5",), tools=Tools())
             delivery = Delivery(blob=wanted, store=store, pipeline=pipeline)
             task = asyncio.create_task(deliver(Site(catalog), delivery, blocks, woken.set))  # type: ignore[arg-type]
-            await asyncio.to_thread(waiting.wait, 10)
+            await asyncio.to_thread(waiting.wait, LONGEST)
             task.cancel()
             (outcome,) = await asyncio.gather(task, return_exceptions=True)
             assert isinstance(outcome, asyncio.CancelledError)

@@ -205,6 +205,6 @@ def test_it_goes_on_after_a_kill(running: Service, source: str) -> None:
         assert download(user, image, source).status_code == 202
     running.restart()
     with running.user() as user:
-        assert user.reaches(image, "active", 30)["disk_format"] == "qcow2"
+        assert user.reaches(image, "active")["disk_format"] == "qcow2"
         assert user.file(image).content == qcow2()
     assert audit(running.place) == []

@@ -25,6 +25,7 @@ from tests.clients.site import PASSWORD, User
 from tests.images import sound
 from tests.served import served
 from tests.serving.backing import catalog_url
+from tests.serving.process import LONGEST
 from tests.serving.rows import rows
 
 RAW = b"\1" * 4096
@@ -63,7 +64,7 @@ class Place:
 
     @contextmanager
     def user(self, name: str) -> Iterator[User]:
-        with httpx.Client(base_url=self.url, auth=(name, PASSWORD), trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=self.url, auth=(name, PASSWORD), trust_env=False, timeout=LONGEST) as http:
             yield User(http)
 
     def decisions(self) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from tests.service.endpoint import KEY, Endpoint, certified, endpoint
 from tests.serving.process import Ended
 
 CONTENT = b"an image" * 1000
-NAMES = ("checks", "tls", "distrusted", "gone")
+NAMES = ("checks", "hasty", "tls", "distrusted", "gone")
 GARBAGE = [
     b"", b"<html>", b"[]", b'{"verdict": "maybe"}', b'{"verdict": ["allow"]}', b"[" * 60_000, b'{"verdict": "allow"',
     b'{"verdict": "allow", "message": 7}', b'{"verdict": "allow", "findings": [7]}', b"\xff\xfe",
@@ -62,9 +61,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     (home / "key").write_bytes(KEY)
     pem = certified(home)
     with endpoint() as checks, endpoint(pem) as tls:
-        one = {"secret_file": str(home / "key"), "timeout": "1500ms"}
+        one = {"secret_file": str(home / "key"), "timeout": "60s"}
         webhooks = {
             "checks": {**one, "url": f"{checks.url}/images?from=gateway"},
+            "hasty": {**one, "url": checks.url, "timeout": "1500ms"},
             "tls": {**one, "url": tls.url, "ca_file": str(pem)},
             "distrusted": {**one, "url": tls.url},
             "gone": {**one, "url": "http://127.0.0.1:9"},
@@ -157,10 +157,8 @@ def test_a_failure_that_passes_is_tried_again_under_the_same_id(scene: Scene) ->
 
 def test_a_slow_endpoint_is_not_waited_for(scene: Scene) -> None:
     scene.checks.hangs()
-    began = time.monotonic()
-    image, answer = scene.upload()
+    image, answer = scene.upload("hasty")
     assert answer.status_code == 503
-    assert time.monotonic() - began < 10
     assert scene.status(image) == "queued"
     scene.checks.released.set()
 

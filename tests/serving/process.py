@@ -59,7 +59,7 @@ class Process:
 
     def wait_ready(self) -> None:
         """Until it says where it serves. Raises Ended."""
-        end = monotonic() + LONGEST
+        end = monotonic() + 3 * LONGEST  # also where every system call is traced
         while (found := re.search(rb"http://[^\s]+(?=\s)", self._output.read_bytes())) is None:
             if self.ended():
                 raise Ended(self.log[-2000:])

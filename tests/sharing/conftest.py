@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.served import served
+from tests.serving.process import LONGEST
 
 ROLES = {"": ["member", "reader"], "-reader": ["reader"]}
 PROJECTS = ("owner", "friend", "other")
@@ -52,7 +53,7 @@ def as_(url: str) -> Iterator[As]:
 
     def client(user: str) -> httpx.Client:
         if user not in clients:
-            clients[user] = httpx.Client(base_url=url, auth=(user, "demo"), trust_env=False, timeout=30)
+            clients[user] = httpx.Client(base_url=url, auth=(user, "demo"), trust_env=False, timeout=LONGEST)
         return clients[user]
 
     yield client

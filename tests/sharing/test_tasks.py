@@ -25,7 +25,7 @@ def imported(http: httpx.Client, path: str) -> dict[str, Any]:
         [task] = http.get(f"{path}/tasks").raise_for_status().json()["tasks"]
         return task if task["status"] in ("success", "failure") else None
 
-    task: dict[str, Any] = eventually(ended, 30)
+    task: dict[str, Any] = eventually(ended)
     assert task["status"] == "success", task["message"]
     return task
 

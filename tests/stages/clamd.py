@@ -111,7 +111,7 @@ def impostor(path: Path, act: Callable[[socket.socket], None], version: bytes = 
             yield
         finally:
             listening.shutdown(socket.SHUT_RDWR)
-            serving.join(10)
+            serving.join()
 
 
 def _serve(listening: socket.socket, act: Callable[[socket.socket], None], version: bytes) -> None:

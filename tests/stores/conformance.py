@@ -150,7 +150,11 @@ class StoreSuite:
     @settings(
         deadline=None,
         max_examples=40,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+            HealthCheck.too_slow,
+        ],
     )
     @given(offset=st.integers(0, 3000), length=st.integers(0, 3000))
     def test_a_range_is_a_slice(self, store: Store, offset: int, length: int) -> None:

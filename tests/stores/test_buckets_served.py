@@ -76,21 +76,21 @@ def witness(bucket: Server) -> Auditor:
 def nothing_is_left(user: User, images: Sequence[str], witness: Auditor) -> None:
     for image in images:
         user.http.delete(f"/v2/images/{image}").raise_for_status()
-    eventually(lambda: not witness.left(), 30)
+    eventually(lambda: not witness.left())
 
 
 def imported(user: User, content: bytes, **record: Any) -> tuple[str, dict[str, Any]]:
     image = user.create(**record)
     user.stage(image, content).raise_for_status()
     user.start(image).raise_for_status()
-    return image, user.ended(image, 60)
+    return image, user.ended(image)
 
 
 def web_download(user: User, sources: tuple[Path, int]) -> str:
     (sources[0] / "image.raw").write_bytes(LARGE)
     image = user.create()
     user.start(image, "web-download", uri=f"http://127.0.0.1:{sources[1]}/image.raw").raise_for_status()
-    assert user.ended(image, 60)["status"] == "success"
+    assert user.ended(image)["status"] == "success"
     return image
 
 
@@ -127,7 +127,7 @@ def test_a_copy_goes_from_one_place_of_the_bucket_to_another(user: User, witness
     user.http.post(
         f"/v2/images/{image}/import", json={"method": {"name": "copy-image"}, "stores": ["slow"]}
     ).raise_for_status()
-    assert user.ended(image, 60)["status"] == "success"
+    assert user.ended(image)["status"] == "success"
     assert sorted(user.show(image)["stores"].split(",")) == ["fast", "slow"]
     assert {key.partition("/")[0] for key in witness.objects()} == {"fast", "slow"}
     assert user.http.get(f"/v2/images/{image}/file", params={"prefer": "slow"}).content == LARGE
@@ -141,9 +141,9 @@ def test_bytes_that_changed_at_rest_are_not_copied(user: User, witness: Auditor)
     user.http.post(
         f"/v2/images/{image}/import", json={"method": {"name": "copy-image"}, "stores": ["slow"]}
     ).raise_for_status()
-    task = user.ended(image, 60)
+    task = user.ended(image)
     assert task["status"] == "failure"
-    eventually(lambda: witness.left() == [held], 30)
+    eventually(lambda: witness.left() == [held])
     nothing_is_left(user, [image], witness)
 
 
@@ -151,7 +151,7 @@ def test_a_refused_image_leaves_nothing_in_the_bucket(user: User, witness: Audit
     image = user.create(disk_format="qcow2")
     assert user.stage(image, LARGE).status_code == 415
     assert user.save(image, LARGE).status_code == 415
-    eventually(lambda: not witness.left(), 30)
+    eventually(lambda: not witness.left())
     nothing_is_left(user, [image], witness)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.model.errors import ContentRefused, Interrupted, Unavailable
 from gateway.tools.sandbox import Bounds, Sandbox
+from tests.serving.process import LONGEST
 from tests.tools.sandboxed import needs_sandbox, script
 
 pytestmark = needs_sandbox
@@ -80,38 +81,40 @@ def test_who_dies_of_the_bytes_refuses_them() -> None:
 
 
 def gone(pid: int) -> bool:
-    """Ends within ten seconds: its files are closed, which is what the run waits for, a moment before it is no more."""
+    """Its files are closed, which is what the run waits for, a moment before it is no more."""
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([watched], [], [], 10)[0])
+        return bool(select.select([watched], [], [], LONGEST)[0])
     finally:
         os.close(watched)
 
 
 def test_at_its_deadline_it_is_killed_with_all_its_children(tmp_path: Path) -> None:
-    hung = script(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 60 & echo $! >> {tmp_path}/pid; sleep 61")
-    start = time.monotonic()
-    with pytest.raises(Unavailable) as refusal:
-        Sandbox(hung).run(SHELL, [], bounds=Bounds(wall=0.5, file=100))
-    assert refusal.value.code == "stage-unavailable"
-    assert time.monotonic() - start < 10
-    assert [gone(int(pid)) for pid in (tmp_path / "pid").read_text().split()] == [True, True]
+    hung = script(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & echo $! >> {tmp_path}/pid; sleep 601")
+    begun: list[str] = []
+    for wall in (0.5, 5, 50):  # until it has begun in time
+        with pytest.raises(Unavailable) as refusal:
+            Sandbox(hung).run(SHELL, [], bounds=Bounds(wall=wall, file=100))
+        assert refusal.value.code == "stage-unavailable"
+        if len(begun := (tmp_path / "pid").read_text().split() if (tmp_path / "pid").exists() else []) == 2:
+            break
+    assert [gone(int(pid)) for pid in begun] == [True, True]
 
 
 def test_inside_the_walls_the_deadline_holds_as_well() -> None:
     start = time.monotonic()
     with pytest.raises(Unavailable) as refusal:
-        Sandbox().run("sleep", ["60"], bounds=Bounds(wall=0.5))
+        Sandbox().run("sleep", ["600"], bounds=Bounds(wall=0.5))
     assert "0.5 seconds" in refusal.value.message
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < LONGEST
 
 
 def test_endless_talk_is_cut_off() -> None:
     with pytest.raises(Unavailable) as refusal:
-        Sandbox().run("yes", [], bounds=Bounds(said=1 << 16, wall=10))
+        Sandbox().run("yes", [], bounds=Bounds(said=1 << 16, wall=LONGEST))
     assert refusal.value.code == "stage-unavailable"
     assert "prints more" in refusal.value.message
 
@@ -126,8 +129,8 @@ def test_whoever_watches_can_stop_it() -> None:
 
     start = time.monotonic()
     with pytest.raises(Interrupted):
-        Sandbox().run("sleep", ["60"], watch=stop)
-    assert time.monotonic() - start < 10
+        Sandbox().run("sleep", ["600"], watch=stop)
+    assert time.monotonic() - start < LONGEST
 
 
 def test_no_more_run_at_once_than_may() -> None:
@@ -136,12 +139,14 @@ def test_no_more_run_at_once_than_may() -> None:
 
     def one(number: int) -> None:
         def watch(piece: bytes) -> None:
-            if piece:
+            if b"here" in piece:
                 running.add(number)
                 most[0] = max(most[0], len(running))
+            if b"gone" in piece:  # while it still has its place: who is next comes later
+                running.discard(number)
 
-        sandbox.run(SHELL, ["-c", "echo here; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"], watch=watch)
-        running.discard(number)
+        words = "echo here; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo gone"
+        sandbox.run(SHELL, ["-c", words], watch=watch)
 
     threads = [Thread(target=one, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -161,18 +166,18 @@ def test_who_waits_for_a_place_can_be_stopped() -> None:
 
     def first() -> None:
         with pytest.raises(Interrupted):
-            sandbox.run("sleep", ["60"], watch=hold)
+            sandbox.run("sleep", ["600"], watch=hold)
 
     def stop(piece: bytes) -> None:
         raise Interrupted("The gateway is stopping.")
 
     thread = Thread(target=first)
     thread.start()
-    started.wait(10)
+    assert started.wait(LONGEST)
     with pytest.raises(Interrupted):
         sandbox.run("true", [], watch=stop)
     release.set()
-    thread.join(10)
+    thread.join()
 
 
 def test_a_machine_without_bubblewrap_says_so() -> None:

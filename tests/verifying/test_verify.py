@@ -15,11 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.running import Done, cli, environment
+from tests.cli.running import Done, cli, environment, unignored
+from tests.cli.service import eventually
 from tests.clients.site import User
 from tests.faults.service import Service, service
 from tests.faults.sources import content
 from tests.serving.backing import catalog_url, held
+from tests.serving.process import LONGEST
 from tests.serving.rows import rows
 
 STORES = [{"name": "fast", "default": True, "weight": 20}, {"name": "slow", "weight": 10}]
@@ -125,15 +127,20 @@ def test_it_keeps_to_its_pace(running: Service, gold: User) -> None:
 
 def test_it_goes_on_where_it_was_interrupted(running: Service, gold: User, tmp_path: Path) -> None:
     for seed in range(3):
-        saved(gold, content(seed, 2_000_000))
+        saved(gold, content(seed, 1_000_000))
     place = tmp_path / "place"
     words = [sys.executable, "-m", "gateway", "verify", "--data", str(running.data), "--json", "--progress", str(place)]
-    words += ["--config", str(running.home / "gateway.yaml"), "--rate", "2MiB"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment(running.home)) as first:
-        while not place.is_file():
-            assert first.poll() is None
+    words += ["--config", str(running.home / "gateway.yaml"), "--rate", "128KiB"]  # seconds for each
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(running.home),
+        preexec_fn=unignored,  # noqa: PLW1509 - it only sets a signal
+    ) as first:
+        eventually(place.is_file)
         first.send_signal(signal.SIGINT)
-        before = json.loads(first.communicate(timeout=30)[0])
+        before = json.loads(first.communicate(timeout=LONGEST)[0])
     assert first.returncode == 130
     assert 1 <= before["blobs"] < 3
     after = verified(running, "--json", "--progress", str(place))

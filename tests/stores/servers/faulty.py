@@ -25,17 +25,25 @@ class Faulty:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._lines: set[socket.socket] = set()
+        self._free = threading.Event()
         self.url = there._replace(netloc=f"127.0.0.1:{self._listener.getsockname()[1]}").geturl()
         self.plan()
 
-    def plan(self, *, at: int = 0, fault: str = "", lasting: bool = False, after: int = 0) -> None:
-        """Spoil request number `at`, and with `lasting` all after it. One of:
+    def plan(
+        self, *, at: int = 0, fault: str = "", lasting: bool = False, after: int = 0, holding: bool = False
+    ) -> None:
+        """Spoil request number `at`, and with `lasting` all after it; with `holding` those wait for the next plan.
+
+        One of:
 
         `reset` before the server hears of it; `lost answer`: the server has done it; `stall`: nothing comes, ever;
         `cut` after so many bytes of the answer; `flip`: a bit of a long body is another one; a status.
         """
         with self._lock:
             self.requests, self._at, self._fault, self._lasting, self._after = 0, at, fault, lasting, after
+            self._holding = holding
+            self._free.set()
+            self._free = threading.Event()
 
     def accept(self) -> None:
         with suppress(OSError):
@@ -44,6 +52,7 @@ class Faulty:
                 threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def close(self) -> None:
+        self.plan()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -80,8 +89,13 @@ class Faulty:
     def _next(self) -> tuple[str, int]:
         with self._lock:
             self.requests += 1
-            spoiled = self.requests == self._at or (self._lasting and self.requests > self._at)
-            return (self._fault if spoiled else ""), self._after
+            later, free = self.requests > self._at, self._free
+            spoiled = self.requests == self._at or (self._lasting and later)
+            found = (self._fault if spoiled else ""), self._after
+            waits = self._holding and later
+        if waits:
+            free.wait()
+        return found
 
 
 class Fault:

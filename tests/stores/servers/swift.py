@@ -41,7 +41,9 @@ mount_check = false
 fallocate_reserve = 0
 log_level = WARNING
 log_address = {folder}/no-syslog
-container_update_timeout = 30
+container_update_timeout = 60
+node_timeout = 60
+conn_timeout = 60
 [pipeline:main]
 pipeline = {kind}-server
 [app:{kind}-server]
@@ -62,8 +64,8 @@ pipeline = catch_errors gatekeeper healthcheck listing_formats bulk {auth} copy 
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
-node_timeout = 30
-conn_timeout = 5
+node_timeout = 60
+conn_timeout = 60
 [filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:gatekeeper]
