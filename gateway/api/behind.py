@@ -69,7 +69,7 @@ class Behind:
     async def show(self, request: Request) -> Response:
         """`GET /v2/images/{id}`: the same for one image, with the stores of its import."""
         found = await mirroring.standing(self.front.site, request.path_params["image_id"])
-        if found == mirroring.Standing():
+        if found == mirroring.NOTHING:
             return await self.passing.on(request)
         read = await self.passing.read(request)
         shown = _object(read)

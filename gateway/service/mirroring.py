@@ -71,12 +71,34 @@ class Standing:
     work: Import | None = None
 
 
+NOTHING = Standing()
+"""What most images are here, which were never filled from here, or long ago."""
+
+MOST_QUIET = 10_000
+
+
 async def standing(site: Site, image_id: str) -> Standing:
-    """Of an image that was never filled from here there is nothing to tell."""
+    """Of which image there is nothing to tell is asked once, until something is written here."""
+    quiet = _quiet(site)
+    if image_id in quiet:
+        return NOTHING
     async with site.catalog.read() as tx:
         image = await tx.image(image_id)
         work = None if image is None else await told(site, tx, image)
-    return Standing(image if image is not None and image.status in BUSY else None, work)
+    found = Standing(image if image is not None and image.status in BUSY else None, work)
+    if found == NOTHING and len(quiet) < MOST_QUIET:
+        quiet.add(image_id)
+    return found
+
+
+def _quiet(site: Site) -> set[str]:
+    """Images of which there was nothing to tell. What is found while somebody writes goes into a set nobody asks."""
+    written = site.catalog.written
+    if written is None:  # others write too
+        return set()
+    if site.quiet is None or site.quiet[0] != written:
+        site.quiet = (written, set())
+    return site.quiet[1]
 
 
 async def under_way(site: Site, image_id: str) -> dict[str, Image]:

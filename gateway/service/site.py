@@ -141,11 +141,11 @@ class Site:
     keeps its hands off them and off their images, and the end of the process tells them to fail; `landed` those whose
     bytes are in their store, until their row has moved on. `turns` are the requests that send to resumable uploads, by
     upload. `spare` is the memory that streams share. `busy` are the images that something was done to after so many
-    writes. `draining` takes no new work; `address` is where it listens, once it does. Images are read from the store
-    with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good. `trees` are the watched policy
-    trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for; `tool_checks`, by stage, say
-    which tool that is, or raise Unavailable, in worker threads. `converter` opens and converts disks, with files in the
-    `spool`; None where this machine cannot.
+    writes, `quiet` some of the others. `draining` takes no new work; `address` is where it listens, once it does.
+    Images are read from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good.
+    `trees` are the watched policy trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for;
+    `tool_checks`, by stage, say which tool that is, or raise Unavailable, in worker threads. `converter` opens and
+    converts disks, with files in the `spool`; None where this machine cannot.
     """
 
     catalog: Catalog
@@ -175,6 +175,7 @@ class Site:
     spare: Spare = field(default_factory=Spare)
     turns: dict[str, Turn] = field(default_factory=dict)
     busy: tuple[int, Mapping[str, Image]] | None = None
+    quiet: tuple[int, set[str]] | None = None
     draining: bool = False
     address: str = ""
     kick_reaper: Callable[[], None] = lambda: None
