@@ -6,10 +6,10 @@ A `File` still has names where the tree has meanings (`sets.vendors`, other file
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.policy.problems import Problem, Problems
+from gateway.policy.problems import MOST, Problem, Problems
 from gateway.policy.reader import Entry, Node, Source, read_yaml
 from gateway.policy.rules import Verb
 from gateway.policy.schemacheck import Path, located
@@ -66,6 +66,9 @@ def read_file(source: Source, schema: Mapping[str, Any]) -> tuple[File | None, l
     broken = {path[:length] for path, _ in faults for length in (1, 2, 3)}
     if not isinstance(root.value, dict):
         return None, problems
+    if len(faults) > MOST:
+        # The others were not looked for, so that nothing in there can be relied on.
+        return replace(_file(root, [], broken), scope=None, sets={}, exemptions=(), delegates=()), problems
     rules = []
     for number, node in enumerate(_items(root, "rules")):
         path: Path = ("rules", number)

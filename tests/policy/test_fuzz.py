@@ -40,3 +40,19 @@ def test_the_search_notices_a_crash() -> None:
 def test_a_file_with_more_problems_than_are_told_is_refused(section: str) -> None:
     text = b"version: 1\npolicy: p\n" + section.encode() + b":\n" + b"  - what:\n" * 200
     assert "too-many-problems" in checked((Source("lab/a.yaml", text),), engine("cel-expr"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"  - {id: last, allow: all, mode: warning}\n",
+        b"  - {id: last, allow: all, from: 7, for: [], within: {max_size: {}}}\n",
+        b"exemptions:\n  - {id: 1, for: 2, until: []}\n",
+        b"sets: {a: 1, b: {c: d}}\nscope: 7\ndelegates:\n  - 1\n",
+    ],
+)
+def test_what_stands_behind_too_many_problems_is_not_read(wrong: bytes) -> None:
+    text = b"version: 1\npolicy: p\nrules:\n" + b"  -\n" * 200 + wrong
+    other = b"version: 1\npolicy: q\nrules:\n  - {id: any, allow: all}\n"
+    found = checked((Source("lab/a.yaml", text), Source("q.yaml", other)), engine("cel-expr"))
+    assert "too-many-problems" in found
