@@ -250,7 +250,7 @@ class _Reading:
         if kind is ev.AliasEvent:
             return Node(None, self._page, event.start_mark, event.end_mark)
         if event.tag is not None:
-            self.note("yaml-tag", event.start_mark, f"the tag {event.tag!r} is not used here", "leave it out")
+            self.note("yaml-tag", event.start_mark, f"the tag {event.tag[:80]!r} is not used here", "leave it out")
         if kind is ev.ScalarEvent:
             return self.scalar(event)
         if depth == MAX_DEPTH:

@@ -56,3 +56,8 @@ def test_what_stands_behind_too_many_problems_is_not_read(wrong: bytes) -> None:
     other = b"version: 1\npolicy: q\nrules:\n  - {id: any, allow: all}\n"
     found = checked((Source("lab/a.yaml", text), Source("q.yaml", other)), engine("cel-expr"))
     assert "too-many-problems" in found
+
+
+def test_what_is_wrong_is_told_in_few_words_however_long_it_is() -> None:
+    text = b"a: !!python/object/" + b"a" * 10_000 + b" 1\n"
+    assert "yaml-tag" in checked((Source("a.yaml", text),), engine("cel-expr"))
