@@ -94,6 +94,7 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
         yield site
 
 
+# Its length is its parts: one line for each, in the only place that knows them all.
 async def _site(
     settings: Settings, stack: AsyncExitStack, wake: asyncio.Event, tree: Policy
 ) -> tuple[Site, ImportQueue]:

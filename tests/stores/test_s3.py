@@ -17,7 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from gateway.model.errors import Conflict, ContentRefused, OverLimit, Refusal, Unavailable
+from gateway.model.errors import Conflict, ContentRefused, NotFound, OverLimit, Refusal, Unavailable
 from gateway.ports import BLOCK_SIZE, Store
 from gateway.stores import STORES, Login
 from gateway.stores.objects import writing
@@ -215,6 +215,15 @@ def test_a_refusal_that_is_kept_keeps_no_part(store: Store) -> None:
     kept = [refusal_of(lambda: store.put(key(), refusing(*blocks_of(bytes(11 * MIB))))) for _ in range(8)]
     assert all(isinstance(refusal, ContentRefused) for refusal in kept)
     assert mapped(5 * MIB) == 0
+
+
+def test_where_parts_cannot_be_gathered_the_spool_folder_is_named(bucket: Server, tmp_path: Path) -> None:
+    store, name = opened(bucket, spool=tmp_path / "gone"), key()
+    refusal = refusal_of(lambda: store.put(name, blocks_of(bytes(6 * MIB))))
+    assert isinstance(refusal, Unavailable)
+    assert "cannot gather" in refusal.message
+    assert "spool folder" in refusal.remedy
+    assert isinstance(refusal_of(lambda: store.size(name)), NotFound)
 
 
 def mapped(size: int) -> int:

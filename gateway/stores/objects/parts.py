@@ -94,12 +94,11 @@ class Parts:
             self._freed.notify_all()
 
     def _no_room(self, error: OSError) -> Unavailable:
-        return self._failed(f"the gateway cannot gather what it is to be sent: {error.strerror}")
+        why = f"the gateway cannot gather what it is to be sent: {error.strerror}"
+        return self._failed(why, "Make room in the gateway's spool folder, then try again.")
 
-    def _failed(self, why: str) -> Unavailable:
-        return Unavailable(
-            f"Store {self._store} failed: {why}", remedy="Check the store, then try again.", code="store-broken"
-        )
+    def _failed(self, why: str, remedy: str = "Check the store, then try again.") -> Unavailable:
+        return Unavailable(f"Store {self._store} failed: {why}", remedy=remedy, code="store-broken")
 
 
 class _Mine:
