@@ -99,9 +99,12 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._asked as answer:
             await send(_head(answer.status, answer.headers))
+            more = True
             async for chunk in answer.body:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                more = not answer.over
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+            if more:
+                await send({"type": "http.response.body", "body": b""})
 
 
 class Carried(Response):

@@ -14,19 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit
 
-import httpcore
-
 from gateway.model.errors import Unavailable
+from gateway.upstream.line import Broken, Line
+from gateway.upstream.lines import Lines
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 Took = Callable[[int | None, float], None]
 """Told of every call: the status of its answer, None where there was none, and the seconds until it began."""
 
-KEEP_SECONDS = 2.0
-"""Shorter than any server's own patience: a connection that ends as we use it would be a needless 503."""
-
-MOST_CONNECTIONS = 256
 HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te"}
     | {b"trailer", b"transfer-encoding", b"upgrade"}
@@ -57,6 +53,12 @@ class Answer:
     status: int
     headers: Headers
     body: AsyncIterator[bytes]
+    _line: Line
+
+    @property
+    def over(self) -> bool:
+        """Whether all of the body has been read."""
+        return self._line.over
 
 
 class Connection:
@@ -65,16 +67,16 @@ class Connection:
     def __init__(self, place: Place, took: Took = unheard) -> None:
         self._took = took
         self._base: SplitResult = urlsplit(place.endpoint.rstrip("/"))
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(cafile=str(place.ca_file) if place.ca_file else None),
-            max_connections=MOST_CONNECTIONS,
-            keepalive_expiry=KEEP_SECONDS,
+        secure = self._base.scheme == "https"
+        self._lines = Lines(
+            self._base.hostname or "",
+            self._base.port or (443 if secure else 80),
+            tls=ssl.create_default_context(cafile=str(place.ca_file) if place.ca_file else None) if secure else None,
+            silence=place.timeout,
         )
-        silence = place.timeout
-        self._timeout = {"connect": min(10.0, silence), "read": silence, "write": silence, "pool": silence}
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        self._lines.close()
 
     @property
     def host(self) -> bytes:
@@ -94,39 +96,50 @@ class Connection:
     ) -> AsyncIterator[Answer]:
         """One call; `path` is decoded. `host` is the name links in the answer shall be built from."""
         target = quote(self._base.path + path).encode() + (b"?" + query if query else b"")
-        url = httpcore.URL(
-            scheme=self._base.scheme.encode(),
-            host=(self._base.hostname or "").encode(),
-            port=self._base.port,
-            target=target,
-        )
-        request = httpcore.Request(
-            verb,
-            url,
-            headers=[(b"Host", host or self.host), (b"Accept-Encoding", b"identity"), *framed(verb, headers, body)],
-            content=body,
-            extensions={"timeout": self._timeout},
-        )
+        named = [(b"Host", host or self.host), (b"Accept-Encoding", b"identity")]
+        head, sent = request(verb, target, [*named, *headers], body)
         began = time.monotonic()
         try:
-            response = await self._pool.handle_async_request(request)
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+            status, line = await self._lines.ask(verb, head, sent)
+        except (Broken, OSError) as error:
             self._took(None, time.monotonic() - began)
             raise away(f"{verb} {path}") from error
-        self._took(response.status, time.monotonic() - began)
+        self._took(status, time.monotonic() - began)
         try:
-            yield Answer(response.status, kept(response.headers, HOP), _body(response, verb, path))
+            yield Answer(status, kept(line.headers, HOP), _body(line, verb, path), line)
         finally:
-            await response.aclose()
+            self._lines.back(line)
+
+
+def request(
+    verb: str, target: bytes, headers: Headers, body: AsyncIterator[bytes] | bytes
+) -> tuple[bytes, AsyncIterator[bytes] | bytes]:
+    """The head of a request, and its body as it travels. Raises ValueError for headers that would be other headers."""
+    lines = [verb.encode() + b" " + target + b" HTTP/1.1", *(b": ".join(pair) for pair in framed(verb, headers, body))]
+    if any(b"\r" in one or b"\n" in one for one in lines):
+        raise ValueError(f"a header of {verb} {target!r} has a line break")
+    head = b"\r\n".join((*lines, b"", b""))
+    return head, body if isinstance(body, bytes) or _has_length(headers) else _chunks(body)
+
+
+async def _chunks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """RFC 9112, 7.1."""
+    async for piece in body:
+        if piece:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
 
 
 def framed(verb: str, headers: Headers, body: AsyncIterator[bytes] | bytes) -> Headers:
     """Each connection is framed anew (RFC 9112, 6): another body may be sent than came, or without a length."""
     if not isinstance(body, bytes):
-        known = any(name.lower() == b"content-length" for name, _ in headers)
-        return headers if known else [*headers, (b"Transfer-Encoding", b"chunked")]
+        return headers if _has_length(headers) else [*headers, (b"Transfer-Encoding", b"chunked")]
     length = [(b"Content-Length", str(len(body)).encode())] if body or verb in ("POST", "PUT", "PATCH") else []
     return [*kept(headers, frozenset({b"content-length"})), *length]
+
+
+def _has_length(headers: Headers) -> bool:
+    return any(name.lower() == b"content-length" for name, _ in headers)
 
 
 def passed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -140,11 +153,11 @@ def kept(headers: Iterable[tuple[bytes, bytes]], dropped: frozenset[bytes] | set
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
-async def _body(response: httpcore.Response, verb: str, path: str) -> AsyncIterator[bytes]:
+async def _body(line: Line, verb: str, path: str) -> AsyncIterator[bytes]:
     try:
-        async for chunk in response.aiter_stream():
+        async for chunk in line.body():
             yield chunk
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+    except (Broken, TimeoutError) as error:
         raise away(f"{verb} {path}") from error
 
 
