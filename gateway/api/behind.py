@@ -68,12 +68,18 @@ class Behind:
     @contract({200: "image"})
     async def show(self, request: Request) -> Response:
         """`GET /v2/images/{id}`: the same for one image, with the stores of its import."""
-        found = await mirroring.standing(self.front.site, request.path_params["image_id"])
-        if found == mirroring.NOTHING:
+        site, image_id = self.front.site, request.path_params["image_id"]
+        if mirroring.is_settled(site, image_id):
             return await self.passing.on(request)
+        found = await mirroring.standing(site, image_id)
         read = await self.passing.read(request)
         shown = _object(read)
-        return read.response(_json(_over(shown, found.image, found.work))) if shown else read.response()
+        if shown is None:
+            return read.response()
+        if found == mirroring.NOTHING:
+            mirroring.settle(site, image_id, shown.get("status"))
+            return read.response()
+        return read.response(_json(_over(shown, found.image, found.work)))
 
     @contract({201: "image"}, takes="new-image", refuses=(403, 409))
     async def create(self, request: Request) -> Response:

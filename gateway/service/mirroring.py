@@ -14,6 +14,7 @@ from gateway.model.errors import Cancelled, Conflict, NotFound
 from gateway.model.image import BUSY, MOVES, Image, Move, Status
 from gateway.model.imports import Import
 from gateway.ports.upstream import Record
+from gateway.service import settled
 from gateway.service.images import doom, end_imports
 from gateway.service.showing import told
 from gateway.service.site import Site
@@ -38,6 +39,7 @@ async def mirrored(site: Site, image_id: str, token: str | None) -> Record:
 
 async def _keep(site: Site, image: Image) -> None:
     now = site.clock.now()
+    site.settled.forget(image.id)
     async with site.catalog.begin() as tx:
         known = await tx.image(image.id)
         if known is None:
@@ -75,6 +77,17 @@ NOTHING = Standing()
 """What most images are here, which were never filled from here, or long ago."""
 
 MOST_QUIET = 10_000
+
+
+def is_settled(site: Site, image_id: str) -> bool:
+    """Whether what the image service says of an image may pass as it is, without a look at the records."""
+    return site.settled.has(image_id, site.clock.monotonic())
+
+
+def settle(site: Site, image_id: str, status: object) -> None:
+    """There was nothing to tell of an image, and then the image service gave its status."""
+    if status in settled.STATUSES:
+        site.settled.add(image_id, site.clock.monotonic())
 
 
 async def standing(site: Site, image_id: str) -> Standing:
@@ -148,6 +161,7 @@ async def forget_gone(site: Site, image_id: str) -> None:
 async def forget(site: Site, image_id: str) -> None:
     """The image was deleted there: what was done to it here ends by name, and its bytes go."""
     now = site.clock.now()
+    site.settled.forget(image_id)
     async with site.catalog.begin() as tx:
         if await tx.image(image_id) is None:
             return

@@ -23,6 +23,7 @@ from gateway.service.ingest import Spare
 from gateway.service.metrics import Metrics
 from gateway.service.policies import PolicyTrees
 from gateway.service.reloading import Watched
+from gateway.service.settled import Settled
 from gateway.service.shadow import Shadow
 from gateway.service.spool import Spool
 from gateway.stages.stage import Tools
@@ -141,7 +142,8 @@ class Site:
     keeps its hands off them and off their images, and the end of the process tells them to fail; `landed` those whose
     bytes are in their store, until their row has moved on. `turns` are the requests that send to resumable uploads, by
     upload. `spare` is the memory that streams share. `busy` are the images that something was done to after so many
-    writes, `quiet` some of the others. `draining` takes no new work; `address` is where it listens, once it does.
+    writes, `quiet` and `settled` some of the others. `draining` takes no new work; `address` is where it listens, once
+    it does.
     Images are read from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good.
     `trees` are the watched policy trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for;
     `tool_checks`, by stage, say which tool that is, or raise Unavailable, in worker threads. `converter` opens and
@@ -176,6 +178,7 @@ class Site:
     turns: dict[str, Turn] = field(default_factory=dict)
     busy: tuple[int, Mapping[str, Image]] | None = None
     quiet: tuple[int, set[str]] | None = None
+    settled: Settled = field(default_factory=Settled)
     draining: bool = False
     address: str = ""
     kick_reaper: Callable[[], None] = lambda: None
