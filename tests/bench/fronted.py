@@ -21,7 +21,7 @@ from tests.interop.running import NotServing
 IMAGES = 200
 DOWNLOADS = 3
 SMALL = 1 << 16
-SHOW, SHOW_QUEUED, LIST = "show", "show of a queued image", "list"
+SHOW, SHOW_QUEUED, LIST = "show", "show, queued", "list"
 
 
 def _kinds(name: str) -> dict[str, Kind]:
@@ -29,9 +29,9 @@ def _kinds(name: str) -> dict[str, Kind]:
         f"{name}, Glance alone": Kind("ms"),
         name: Kind("ms"),
         f"{name} / Glance alone": Kind("x", target=1.3),
-        f"{name}, a second, Glance alone": Kind("a second", more=True),
-        f"{name}, a second": Kind("a second", more=True),
-        f"{name}, a second, Glance alone / in front": Kind("x", target=1.3),
+        f"{name}: rate, Glance alone": Kind("a second", more=True),
+        f"{name}: rate": Kind("a second", more=True),
+        f"{name}: rate, Glance alone / in front": Kind("x", target=1.3),
     }
 
 
@@ -61,8 +61,8 @@ class Bench:
         self.both(name, *pair)
         self.note(f"{name} / Glance alone", pair[1] / pair[0])
         rates = [len(load(client.address, call, seconds, Once)) / seconds for client in (self.alone, self.front)]
-        self.both(f"{name}, a second", *rates)
-        self.note(f"{name}, a second, Glance alone / in front", rates[0] / rates[1])
+        self.both(f"{name}: rate", *rates)
+        self.note(f"{name}: rate, Glance alone / in front", rates[0] / rates[1])
 
     def out(self, image_id: str, size: int) -> None:
         path = f"/v2/images/{image_id}/file"
