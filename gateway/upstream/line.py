@@ -32,7 +32,7 @@ class Line(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._silence = silence
         self._transport: asyncio.Transport | None = None
-        self._parser = HttpResponseParser(self)
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._changed: asyncio.Future[None] | None = None
         self._full = False
         self._lost: Exception | None = None
@@ -143,7 +143,7 @@ class Line(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._ended:
+        if self._ended or self._parser is None:
             self._break("it said more than it was asked")
             return
         self.heard += len(data)
@@ -159,6 +159,7 @@ class Line(asyncio.Protocol):
         if exc is None and self._status is not None and not self._framed():
             self._ended = True
         self._lost = self._lost or Broken(str(exc or "the connection ended"))
+        self._parser = None  # it holds us: hundreds a second would wait for the collector
         self._happened()
 
     def pause_writing(self) -> None:
@@ -187,6 +188,7 @@ class Line(asyncio.Protocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             self.headers = []  # it has heard us, and goes on to answer
