@@ -17,6 +17,8 @@ _CODE = re.compile(r"<Code>([A-Za-z]+)</Code>")
 _FULL = frozenset({"QuotaExceeded", "InsufficientCapacity", "EntityTooLarge", "AccountProblem"})
 _NO_BUCKET = frozenset({"NoSuchBucket", "ContainerNotFound", "InvalidBucketName"})
 _PASSING = frozenset({404, 408, 409, 412, 416, 429})
+OUTSIDE = 416
+_TOO_FAR = "Wanted range starting at"
 _CHECK = "Check the store, then try again."
 
 
@@ -30,6 +32,11 @@ def status(error: BaseException) -> int | None:
     """The HTTP status behind an error; None where there was no answer."""
     found = _STATUS.search(str(error))
     return int(found[1]) if found else None
+
+
+def is_outside(error: BaseException) -> bool:
+    """Whether the object ends before what was asked for: the server says so, or the library, which was sent it all."""
+    return status(error) == OUTSIDE or _TOO_FAR in str(error)
 
 
 @contextmanager

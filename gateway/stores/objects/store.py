@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from gateway.model.errors import NotFound, Unavailable
 from gateway.ports import BLOCK_SIZE, Block
 from gateway.stores.claims import Claims
-from gateway.stores.objects.faults import Misplaced, said, status
+from gateway.stores.objects.faults import Misplaced, is_outside, said
 from gateway.stores.objects.parts import Parts
 from gateway.stores.objects.reading import ObjectReading
 from gateway.stores.objects.unfinished import NoneKept, Unfinished
@@ -33,7 +33,6 @@ MOST_PARTS = 3
 
 PIECE = BLOCK_SIZE // 2
 PAGE = 1000
-OUTSIDE = 416
 """The range begins behind the end (RFC 9110, 15.5.17)."""
 
 
@@ -92,7 +91,7 @@ class ObjectStore:
             try:
                 found = self._open(key, offset, None if length is None else offset + length)
             except BaseError as error:
-                if status(error) != OUTSIDE:
+                if not is_outside(error):
                     raise
                 return self._reading(key, iter(()), None, offset, length or 0)
         left = max(0, found.meta["size"] - offset) if length is None else length
