@@ -1,9 +1,9 @@
 """The bridge between the event loop and the thread that stores bytes: a ring of blocks.
 
 The loop fills blocks from the request, a worker thread drains them; hashing and disk calls never run on the loop.
-Memory is the ring's size whatever the image's: what a stream cannot do without is its own, and what makes it quick is
-shared by all streams of the process. Either side can end it: the loop by `close`, the thread by leaving
-the iterator, which wakes a waiting `write`.
+Memory is the ring's size whatever the image's: what a stream cannot do without it gets, and what makes it quick is what
+all streams of the process leave of a fixed number of blocks, which is nothing in a crowd. Either side can end it: the
+loop by `close`, the thread by leaving the iterator, which wakes a waiting `write`.
 """
 
 from __future__ import annotations
@@ -19,28 +19,31 @@ from weakref import finalize
 from gateway.ports import BLOCK_SIZE, LASTING
 
 MOST_SPARE = 7
-"""Of one ring. Alone it leaves one, so that nothing runs short and it keeps what it has."""
+"""Of one ring."""
+MOST_SHARED = 16
+"""Of one process. Few streams find all they want, and keep what they have; where more is needed, none is spare."""
 
 
 class SpareBlock(mmap):
-    """Goes back to its `Spare` when the last one lets go of it."""
+    """Goes back to its `Spare` when the last one lets go of it. Mapped, so that the system has it from then on."""
 
 
 class Spare:
-    """The blocks that the rings of one process share, of `size` bytes each."""
+    """The blocks that the rings of one process share, of `size` bytes each; what a ring needs it has in any case."""
 
-    def __init__(self, blocks: int = MOST_SPARE + 1, size: int = BLOCK_SIZE) -> None:
+    def __init__(self, blocks: int = MOST_SHARED, size: int = BLOCK_SIZE) -> None:
         self.size = size
         self._left = blocks
         self._lock = RLock()
 
     @property
     def short(self) -> bool:
-        return not self._left
+        return self._left <= 0
 
-    def take(self) -> SpareBlock | None:
+    def take(self, *, needed: bool) -> SpareBlock | None:
+        """None where there is none left; what is `needed` is there always."""
         with self._lock:
-            if not self._left:
+            if self.short and not needed:
                 return None
             block = SpareBlock(-1, self.size)
             self._left -= 1
@@ -56,19 +59,18 @@ class Ring:
     """One producer on the loop (`write`, `close`), one consumer in a thread (`blocks`)."""
 
     def __init__(self, spare: Spare, lasting: int = LASTING) -> None:
-        """With as many blocks of its own as have to last, it always goes on."""
+        """With as many blocks as have to last, it always goes on."""
         self._loop = asyncio.get_running_loop()
         self._spare = spare
         self._size = spare.size
         self._lasting = lasting
-        # Mapped, so that they go back to the system at the end; the one that was used last is used next, so that those
-        # a quick store never needs stay untouched.
-        self._free = [mmap(-1, self._size) for _ in range(lasting)]
-        self._borrowed = 0
+        # The one that was used last is used next: a quick store never needs many.
+        self._free: list[SpareBlock] = []
+        self._held = 0
         self._lock = RLock()
-        self._full: SimpleQueue[tuple[mmap, int] | BaseException | None] = SimpleQueue()
+        self._full: SimpleQueue[tuple[SpareBlock, int] | BaseException | None] = SimpleQueue()
         self._freed = asyncio.Event()
-        self._block: mmap | None = None
+        self._block: SpareBlock | None = None
         self._filled = 0
         self._drained = False
         self.given_up = False
@@ -101,7 +103,7 @@ class Ring:
 
     def blocks(self) -> Iterator[memoryview]:
         """Blocks of `size` bytes, the last one shorter. They last as `Block` says."""
-        lent: deque[mmap] = deque()
+        lent: deque[SpareBlock] = deque()
         try:
             while True:
                 item = self._full.get()
@@ -119,7 +121,7 @@ class Ring:
             self._drained = True
             self._wake()
 
-    async def _next_free(self) -> mmap | None:
+    async def _next_free(self) -> SpareBlock | None:
         while (block := self._at_hand()) is None:
             if self._drained:
                 return None
@@ -130,19 +132,21 @@ class Ring:
         self._block, self._filled = block, 0
         return block
 
-    def _at_hand(self) -> mmap | None:
+    def _at_hand(self) -> SpareBlock | None:
         if self._free:
             return self._free.pop()
         with self._lock:
-            block = self._spare.take() if self._borrowed < MOST_SPARE and not self._drained else None
-            self._borrowed += block is not None
+            if self._drained or self._held == self._lasting + MOST_SPARE:
+                return None
+            block = self._spare.take(needed=self._held < self._lasting)
+            self._held += block is not None
         return block
 
-    def _release(self, block: mmap) -> None:
-        if isinstance(block, SpareBlock) and self._spare.short:
-            with self._lock:
-                self._borrowed -= 1
-        else:
+    def _release(self, block: SpareBlock) -> None:
+        with self._lock:
+            gives = self._held > self._lasting and self._spare.short
+            self._held -= gives
+        if not gives:
             self._free.append(block)
         self._wake()
 
