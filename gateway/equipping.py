@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.methods.posting import poster
 from gateway.methods.rules import FetchRules
@@ -19,13 +20,13 @@ from gateway.settings.stages import (
     WebhookSettings,
 )
 from gateway.stages.pipeline import Tools
-from gateway.tools.certificates import Certificates
 from gateway.tools.clamd import Clamd
-from gateway.tools.keyrings import Keyrings
-from gateway.tools.keys import SiteKeys
 from gateway.tools.qemu import QemuImg, set_up
 from gateway.tools.sandbox import Bounds, Sandbox
 from gateway.tools.webhooks import Endpoint, read_key
+
+if TYPE_CHECKING:
+    from gateway.tools.keys import SiteKeys
 
 log = logging.getLogger(__name__)
 
@@ -98,5 +99,10 @@ def _keys(settings: SignatureSettings) -> SiteKeys | None:
     folder = settings.certificates
     if folder is None and not settings.keyrings:
         return None
+    # What they are read with is large, and few sites have any.
+    from gateway.tools.certificates import Certificates
+    from gateway.tools.keyrings import Keyrings
+    from gateway.tools.keys import SiteKeys
+
     certificates = Certificates(folder, settings.authorities) if folder else None
     return SiteKeys(certificates, Keyrings(settings.keyrings))

@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.catalog import migrations, postgresql, sqlite
+from gateway.catalog import migrations, postgresql
 from gateway.catalog.approvals import Approvals
 from gateway.catalog.blobs import Blobs
 from gateway.catalog.decisions import Decisions
@@ -70,6 +70,8 @@ async def open_catalog(
     """
     url = _url(place)
     if url.get_backend_name() == "sqlite":
+        from gateway.catalog import sqlite  # with the library itself, which another database does without
+
         path = Path(str(url.database))
         writer, reader = sqlite.writer(path), sqlite.reader(path)
     else:

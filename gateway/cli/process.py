@@ -73,6 +73,8 @@ def main(words: Sequence[str]) -> None:
 
 def serve(options: Options) -> None:
     """Raises Refusal, Problems among them."""
+    # httpx brings its own command line in wherever rich is installed, and goes without where it cannot.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     from gateway.settings import Settings, overridden, read_settings
 
     settings = overridden(

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
@@ -57,6 +56,8 @@ class ImageSignature:
 
         Raises ContentRefused (`signature-wrong`, `weak-key`), BadRequest for a key of another type.
         """
+        from cryptography import x509  # few sites check signatures, and it is large
+
         key = x509.load_der_x509_certificate(certificate).public_key()
         if not KEY_TYPES[self.key_type](self, key, bytes.fromhex(digest)):
             raise unsupported(KEY_TYPE, self.key_type, "the key type of its certificate")

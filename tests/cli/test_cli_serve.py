@@ -16,6 +16,7 @@ from gateway.cli.demo_settings import demonstration
 from gateway.model.errors import Forbidden
 from gateway.settings import Settings, overridden
 from tests.cli.running import environment, process
+from tests.serving.process import LONGEST
 
 UNREACHABLE = "192.0.2.1"
 """An address for documentation (RFC 5737): no machine has it, so nothing can ever listen there."""
@@ -85,6 +86,31 @@ def test_help_imports_nothing_that_is_slow_to_import() -> None:
     code = "import gateway.cli.commands, sys; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert HEAVY & set(done.stdout.split()) == set()
+
+
+UNUSED = {"typer", "rich", "pygments", "sqlite3", "gateway.tools.certificates"}
+"""A command line's, another database's, a site's that checks signatures."""
+STARTING = """
+import sys
+from pathlib import Path
+from gateway.cli.process import Options, serve
+from gateway.model.errors import Refusal
+try:
+    serve(Options(config=Path("gateway.yaml")))
+except Refusal:
+    print(*sys.modules)
+"""
+
+
+def test_a_service_keeps_nothing_in_memory_that_it_has_no_use_for(tmp_path: Path) -> None:
+    """As far as it gets without its policy, which is beyond all imports."""
+    (tmp_path / "gateway.yaml").write_text("policy: {directory: gone}")
+    done = subprocess.run(
+        [sys.executable, "-c", STARTING], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=LONGEST
+    )
+    loaded = set(done.stdout.split())
+    assert "gateway.app" in loaded, done.stderr
+    assert UNUSED & loaded == set()
 
 
 @pytest.mark.parametrize("command", ["", "serve", "methods", "import"])
