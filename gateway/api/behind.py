@@ -162,7 +162,7 @@ class Behind:
             caller = await self.front.caller(request)
             await upstream.judge_copy(self.front.site, caller, await self._seen(request), parse_json(body))
             return (await self.passing.read(request, body)).response()
-        await self._mirrored(request, None)
+        await self._mirrored(request, Move.IMPORT_SOURCE)
         return await Imports(self.front).start(_with_body(request, body))
 
     @contract({200: "image-tasks"})
@@ -241,7 +241,7 @@ def _object(read: Read) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(read.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

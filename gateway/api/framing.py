@@ -16,6 +16,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z"
 _LENGTH = re.compile(rb"[0-9]{1,18}\Z")
 _HIDDEN = re.compile(rb"%(?:2f|5c|00)|\\", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS = re.compile(r"/\.{1,2}(?:/|\Z)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ def check_headers(scope: Scope, limits: FrontLimits) -> None:
         headers[name].append(value.strip())
     _check_host(headers[b"host"])
     _check_framing(headers, scope.get("http_version", "1.1"))
+    _check_protocol(scope["method"], headers)
 
 
 def check_target(scope: Scope) -> None:
@@ -51,8 +53,11 @@ def check_target(scope: Scope) -> None:
         raise BadRequest(
             "The path hides a slash, a backslash or a NUL.", remedy="Send none of %2F, %5C and %00.", code="bad-target"
         )
-    if _CONTROL.search(_decoded(raw, "path")):
+    path = _decoded(raw, "path")
+    if _CONTROL.search(path):
         raise BadRequest("The path holds control characters.", remedy="Leave them out.", code="bad-target")
+    if _DOTS.search(path):  # RFC 3986, 5.2.4: whoever takes them out reads another path than the router here
+        raise BadRequest("The path holds dot segments.", remedy="Send the path they lead to.", code="bad-target")
     _decoded(scope.get("query_string", b""), "query")
 
 
@@ -83,6 +88,19 @@ def _check_host(values: Sequence[bytes]) -> None:
     """RFC 9112, 3.2: exactly one valid Host, in HTTP/1.0 as well."""
     if len(values) != 1 or not _HOST.match(values[0]):
         raise BadRequest("A request needs exactly one valid Host header.", remedy="Send one.", code="bad-host")
+
+
+def _check_protocol(verb: str, headers: Mapping[bytes, Sequence[bytes]]) -> None:
+    """What follows the head of such a request is another protocol to the parser (RFC 9110, 7.8 and 9.3.6): a body would
+    be lost, or read as the next request.
+    """
+    body = b"transfer-encoding" in headers or any(int(length) for length in headers.get(b"content-length", ()))
+    if verb == "CONNECT" or (body and b"upgrade" in headers):
+        raise BadRequest(
+            "A request that asks for another protocol has no body here.",
+            remedy="Leave Upgrade out.",
+            code="bad-framing",
+        )
 
 
 def _check_framing(headers: Mapping[bytes, Sequence[bytes]], http_version: str) -> None:

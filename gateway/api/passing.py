@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.api.ahead import Ahead
 from gateway.api.bodies import expect_no_body
+from gateway.api.leaving import watched
 from gateway.api.request_id import HEADER, request_id
 from gateway.model.errors import Unavailable
 from gateway.upstream import Answer, Carrier, Coming, Connection
@@ -90,7 +91,7 @@ class Read:
 
 
 class Streamed(Response):
-    """An answer that goes on as it comes."""
+    """An answer that goes on as it comes, until its client leaves."""
 
     def __init__(self, asked: AbstractAsyncContextManager[Answer]) -> None:
         super().__init__()
@@ -99,16 +100,22 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._asked as answer:
             await send(_head(answer.status, answer.headers))
-            more = True
+            first = await anext(answer.body, b"")
+            await send(_piece(first, more=not answer.over))
+            if not answer.over:
+                await self._rest(answer, receive, send)
+
+    async def _rest(self, answer: Answer, receive: Receive, send: Send) -> None:
+        async with watched(receive) as gone:
             async for chunk in answer.body:
-                more = not answer.over
-                await send({"type": "http.response.body", "body": chunk, "more_body": more})
-            if more:
-                await send({"type": "http.response.body", "body": b""})
+                if gone():
+                    return
+                await send(_piece(chunk))
+            await send(_piece(b"", more=False))
 
 
 class Carried(Response):
-    """Image data on its way."""
+    """Image data on its way, until its client leaves."""
 
     def __init__(self, coming: Coming) -> None:
         super().__init__()
@@ -117,18 +124,30 @@ class Carried(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with closing(self._coming) as coming:
             await send(_head(coming.status, coming.headers))
-            async with aclosing(Ahead(coming.blocks).sent()) as blocks:
+            async with watched(receive) as gone, aclosing(Ahead(coming.blocks).sent()) as blocks:
                 async for block in blocks:
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                    if gone():
+                        return
+                    await send(_piece(block))
+            await send(_piece(b"", more=False))
+
+
+def _piece(chunk: bytes, *, more: bool = True) -> dict[str, object]:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
 def _head(status: int, headers: Headers) -> dict[str, object]:
+    """Answers without a body are sent without a length (RFC 9110, 8.6), which would be waited for."""
+    dropped = frozenset({b"content-length"}) if status in (204, 304) else frozenset()
     return {
         "type": "http.response.start",
         "status": status,
-        "headers": [(name.lower(), value) for name, value in headers],
+        "headers": [(name, value) for name, value in _lower(headers) if name not in dropped],
     }
+
+
+def _lower(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name.lower(), value) for name, value in headers]
 
 
 def _body(request: Request) -> AsyncIterator[bytes] | bytes:

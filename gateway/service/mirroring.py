@@ -86,7 +86,7 @@ def is_settled(site: Site, image_id: str) -> bool:
 
 def settle(site: Site, image_id: str, status: object) -> None:
     """There was nothing to tell of an image, and then the image service gave its status."""
-    if status in settled.STATUSES:
+    if isinstance(status, str) and status in settled.STATUSES:
         site.settled.add(image_id, site.clock.monotonic())
 
 

@@ -143,10 +143,13 @@ def _has_length(headers: Headers) -> bool:
 
 
 def passed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of a request that may go on. What says who a client came by is said by those it came by."""
+    """The headers of a request that may go on. What says who a client came by is said by those it came by.
+
+    A name with an underscore is another name to some servers: the same with a hyphen (RFC 3875, 4.1.18).
+    """
     found = list(headers)
     named = {name.strip().lower() for key, value in found if key == b"connection" for name in value.split(b",")}
-    return [(k, v) for k, v in kept(found, _DROPPED | named) if not k.startswith(_FORWARDED)]
+    return [(k, v) for k, v in kept(found, _DROPPED | named) if not k.startswith(_FORWARDED) and b"_" not in k]
 
 
 def kept(headers: Iterable[tuple[bytes, bytes]], dropped: frozenset[bytes] | set[bytes]) -> list[tuple[bytes, bytes]]:

@@ -7,6 +7,7 @@ of a small call three times as long, and most calls are small.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -16,6 +17,7 @@ MOST_WAITING = 1 << 18
 """Bytes of an answer that are taken before somebody reads them."""
 
 LONGEST_HEAD = 1 << 18
+"""Of bytes that are no body: a head, and what stands between and behind the pieces of a body."""
 
 
 class Broken(Exception):
@@ -35,7 +37,7 @@ class Line(asyncio.Protocol):
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._changed: asyncio.Future[None] | None = None
         self._full = False
-        self._lost: Exception | None = None
+        self._lost = ""
         self.calls = 0
         self._begin()
         self._ended = True
@@ -46,6 +48,7 @@ class Line(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._waiting = 0
         self._status: int | None = None
+        self._bare = 0
         self._keeps = False
         self._ended = False
         self.heard = 0
@@ -85,7 +88,15 @@ class Line(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        return self._lost is None and self._transport is not None and not self._transport.is_closing()
+        return not self._lost and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come since the answer, not even what the loop has yet to tell of.
+
+        What came before a call was asked is not its answer.
+        """
+        return self.alive and not _has_said(cast(asyncio.Transport, self._transport))
 
     def close(self) -> None:
         if self._transport is not None:
@@ -104,7 +115,7 @@ class Line(asyncio.Protocol):
 
     @property
     def _answered(self) -> bool:
-        return self._status is not None or self._lost is not None
+        return self._status is not None or bool(self._lost)
 
     def _taken(self) -> bytes:
         assert self._transport is not None
@@ -117,8 +128,8 @@ class Line(asyncio.Protocol):
 
     async def _change(self) -> None:
         """Wait until anything has happened."""
-        if self._lost is not None:
-            raise self._lost
+        if self._lost:
+            raise Broken(self._lost)
         self._changed = changed = self._loop.create_future()
         timer = self._loop.call_later(self._silence, self._silent)
         try:
@@ -147,18 +158,19 @@ class Line(asyncio.Protocol):
             self._break("it said more than it was asked")
             return
         self.heard += len(data)
+        self._bare += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._break(str(error))
-        if self._status is None and self.heard > LONGEST_HEAD:
-            self._break("its head does not end")
+        if not self._ended and self._bare > LONGEST_HEAD:
+            self._break("its head or its trailer does not end")
         self._happened()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is None and self._status is not None and not self._framed():
             self._ended = True
-        self._lost = self._lost or Broken(str(exc or "the connection ended"))
+        self._lost = self._lost or (str(exc or "") or "the connection ended")
         self._parser = None  # it holds us: hundreds a second would wait for the collector
         self._happened()
 
@@ -170,7 +182,7 @@ class Line(asyncio.Protocol):
         self._happened()
 
     def _break(self, why: str) -> None:
-        self._lost = Broken(why)
+        self._lost = why or "what it said is no answer"
         self.close()
 
     def _framed(self) -> bool:
@@ -193,7 +205,10 @@ class Line(asyncio.Protocol):
         if 100 <= status < 200:
             self.headers = []  # it has heard us, and goes on to answer
             return
-        if any(name.lower() == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+        if not 200 <= status < 600:
+            raise Broken(f"{status} is no status (RFC 9110, 15)")
+        codings = [value.strip().lower() for name, value in self.headers if name.lower() == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
             raise Broken("it says its end in a way nobody asked for")
         self._status = status
         self._keeps = self._parser.should_keep_alive()
@@ -203,6 +218,7 @@ class Line(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._ended:
             return
+        self._bare = 0
         self._pieces.append(body)
         paused = self._waiting > MOST_WAITING
         self._waiting += len(body)
@@ -211,3 +227,9 @@ class Line(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._ended = self._status is not None
+
+
+def _has_said(transport: asyncio.Transport) -> bool:
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -73,8 +73,9 @@ class Lines:
             self._kept.popleft()[1].close()
         while self._kept:
             line = self._kept.pop()[1]
-            if line.alive:
+            if line.quiet:
                 return line
+            line.close()
         return None
 
     async def _new(self) -> Line:

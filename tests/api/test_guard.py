@@ -59,6 +59,13 @@ FRAMINGS = {
     "hidden backslash": b"GET /v2/images/a%5Cb HTTP/1.1\r\n" + HOST + b"\r\n",
     "hidden nul": b"GET /v2/images/a%00 HTTP/1.1\r\n" + HOST + b"\r\n",
     "hidden newline": b"GET /v2/images/a%0ab HTTP/1.1\r\n" + HOST + b"\r\n",
+    "dot segments": b"POST /v2/images/../tasks HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n",
+    "hidden dots": b"POST /v2/images/%2e%2E/tasks HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n",
+    "one dot": b"GET /v2/./images HTTP/1.1\r\n" + HOST + b"\r\n",
+    "dots at the end": b"PATCH /v2/images/x/members/.. HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n",
+    "connect": b"CONNECT images.example:80 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "upgrade with a body": PUT + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc",
+    "upgrade with chunks": PUT + b"Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "path not utf-8": b"GET /v2/images/%ff%fe HTTP/1.1\r\n" + HOST + b"\r\n",
     "query not utf-8": b"GET /v2/images?name=%ff HTTP/1.1\r\n" + HOST + b"\r\n",
 }
@@ -69,6 +76,14 @@ def test_what_two_parsers_could_read_differently_is_refused(port: int, sent: byt
     answer = exchange(port, sent)
     assert answer.status == 400
     assert answer.headers["connection"] == "close"
+
+
+def test_dots_that_are_no_segment_and_offers_of_another_protocol_pass(port: int) -> None:
+    for sent in (
+        b"GET /v2/images/..x/a.b/... HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /v2/images HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+    ):
+        assert exchange(port, sent).status != 400
 
 
 GUARDED = ("no host", "two hosts", "gzip, chunked", "hidden slash", "path not utf-8", "query not utf-8")

@@ -19,7 +19,7 @@ BUSY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\
 class Line:
     """`trouble` is refuse, error, reset, end or stall; the last three come after `after` bytes of one direction.
 
-    `only` is what a request starts with for the trouble to meet it; empty for every one.
+    `only` is what a request starts with for the trouble to meet it; empty for every one. `carried` counts bytes.
     """
 
     url: str
@@ -28,6 +28,7 @@ class Line:
     after: int = 0
     only: bytes = b""
     met: int = 0
+    carried: int = 0
     freed: threading.Event = field(default_factory=threading.Event)
     open: set[socket.socket] = field(default_factory=set)
 
@@ -83,6 +84,7 @@ class Line:
                     self._meets(trouble, source, sink)
                     return
                 sink.sendall(chunk)
+                self.carried += len(chunk)
             sink.shutdown(socket.SHUT_WR)
 
     def _meets(self, trouble: str, *ends: socket.socket) -> None:

@@ -6,18 +6,22 @@ A server here says what it is told to, byte by byte.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 
 import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.types import Message, Receive
 
+from gateway.api.passing import Streamed
 from gateway.model.errors import Unavailable
 from gateway.upstream import Connection, Place
 from gateway.upstream.connection import Headers
@@ -37,7 +41,7 @@ class Server:
     connection.
     """
 
-    answers: Sequence[Sequence[bytes | None]]
+    answers: Sequence[Iterable[bytes | None]]
     requests: list[list[bytes]] = field(default_factory=list)
     url: str = ""
     said: int = 0
@@ -195,6 +199,7 @@ def test_an_answer_that_ends_early_is_never_taken_for_whole(wire: Wire, place: i
     with_server(server, work)
 
 
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 RUBBISH = {
     "no answer": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "another version": b"HTTP/2 200 OK\r\n\r\n",
@@ -203,7 +208,15 @@ RUBBISH = {
     "length and coding": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a coding nobody asked for": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "another protocol": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-    "a chunk that is none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "chunked twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a status below all": b"HTTP/1.1 099 None\r\nContent-Length: 0\r\n\r\n",
+    "a status above all": b"HTTP/1.1 600 None\r\nContent-Length: 0\r\n\r\n",
+    "a trailer without end": CHUNKS
+    + b"2\r\nok\r\n0\r\n"
+    + b"X-Filling: %b\r\n" % (b"x" * 1000) * (LONGEST_HEAD // 1000 + 1000),
+    "an extension without end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a="
+    + b"x" * (2 * LONGEST_HEAD),
+    "a chunk that is none": CHUNKS + b"zz\r\n",
     "a head without end": b"HTTP/1.1 200 OK\r\n" + b"X-Filling: %b\r\n" % (b"x" * 1000) * (LONGEST_HEAD // 1000 + 1000),
     "a header without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * (2 * LONGEST_HEAD),
 }
@@ -231,6 +244,41 @@ def test_more_than_the_answer_ends_the_connection() -> None:
 
     with_server(server, work)
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("late", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong", b""], ids=["answer", "end"])
+def test_what_came_before_a_call_is_not_its_answer(late: bytes) -> None:
+    """Not even where the loop was too busy to notice. A call that may not be sent twice is not lost to it."""
+    asked, heard, said = (threading.Semaphore(0) for _ in range(3))
+
+    def serve(listening: socket.socket) -> None:
+        first, _ = listening.accept()
+        with first:
+            first.recv(1 << 16)
+            first.sendall(OK)
+            asked.acquire()
+            first.sendall(late) if late else first.shutdown(socket.SHUT_WR)
+            said.release()
+            second, _ = listening.accept()
+            with second:
+                second.recv(1 << 16)
+                second.sendall(OK.replace(b"ok", b"ja"))
+                heard.acquire()
+
+    async def run(port: int) -> None:
+        connection = Connection(Place(endpoint=f"http://127.0.0.1:{port}", timeout=GENEROUS))
+        assert (await call(connection))[2] == b"ok"
+        asked.release()
+        assert said.acquire(timeout=GENEROUS)  # the loop does nothing else meanwhile
+        assert (await call(connection, "POST", b"x"))[2] == b"ja"
+        heard.release()
+        await connection.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        uvloop.run(run(listening.getsockname()[1]))
+        thread.join()
 
 
 @pytest.mark.parametrize(("verb", "again"), [("GET", True), ("POST", False), ("DELETE", False)])
@@ -396,6 +444,60 @@ def test_silence_has_an_end(said: bytes) -> None:
             await connection.aclose()
 
     uvloop.run(run())
+
+
+def test_blanks_around_the_coding_are_none_of_it() -> None:
+    async def work(connection: Connection) -> None:
+        assert (await call(connection))[2] == b"ok"
+
+    with_server(Server([[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n"]]), work)
+
+
+# Passed on.
+
+
+def passed_on(answers: Sequence[Iterable[bytes | None]], receive: Receive) -> list[Message]:
+    """What a client is sent of the first answer."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def work(connection: Connection) -> None:
+        await Streamed(connection.ask("GET", "/"))({"type": "http"}, receive, send)
+
+    with_server(Server(answers), work)
+    return sent
+
+
+async def stays() -> Message:
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError
+
+
+async def leaves() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def test_an_answer_without_end_ends_with_its_client() -> None:
+    endless = chain([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], repeat(b"1\r\nx\r\n"))
+    sent = passed_on([endless], leaves)
+    assert sent[0]["status"] == 200
+    assert all(message.get("more_body", True) for message in sent)
+
+
+@pytest.mark.parametrize("cuts", [(), (60,), (39, 40, 41)])
+def test_an_answer_is_sent_to_its_end(cuts: tuple[int, ...]) -> None:
+    sent = passed_on([_cut(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n" + b"x" * 30, cuts)], stays)
+    assert b"".join(message["body"] for message in sent[1:]) == b"x" * 30
+    assert [message["more_body"] for message in sent[1:]] == [*[True] * (len(sent) - 2), False]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_what_has_no_body_has_no_length(status: int) -> None:
+    sent = passed_on([[b"HTTP/1.1 %d None\r\nContent-Length: 5\r\nX-Kept: yes\r\n\r\n" % status]], stays)
+    assert (sent[0]["status"], sent[0]["headers"]) == (status, [(b"x-kept", b"yes")])
+    assert sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
 
 
 def test_a_length_that_no_body_follows_is_none_for_head() -> None:

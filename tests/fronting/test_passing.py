@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.api.behind import _object
+from gateway.api.passing import Read
 from gateway.model.errors import Unavailable
 from gateway.upstream import Carrier, Place
+from gateway.upstream.connection import passed
+from tests.cli.service import eventually
 from tests.clients.site import User
 from tests.fronting.site import Fronted
 from tests.images import sound
@@ -235,3 +240,32 @@ def test_passed_calls_are_counted(site: Fronted, alice: User) -> None:
     said = alice.http.get("/metrics").text
     assert 'import_gateway_upstream_seconds_count{status="2xx"}' in said
     assert 'import_gateway_upstream_seconds_count{status="away"}' in said
+
+
+def test_who_leaves_a_download_ends_it_behind_too(site: Fronted, alice: User, alone: User) -> None:
+    image, size = alone.create(), 64 << 20
+    alone.save(image, bytes(size)).raise_for_status()
+    site.line.carried = 0
+    with alice.http.stream("GET", f"/v2/images/{image}/file") as answer:
+        next(answer.iter_raw(1))
+    eventually(lambda: not site.line.open)
+    assert 0 < site.line.carried < size
+
+
+@pytest.mark.parametrize("path", ["/v2/images/../tasks", "/v2/images/%2e%2e/tasks", "/v2/stores/../images"])
+def test_no_way_round_leads_to_what_is_closed(site: Fronted, alice: User, path: str) -> None:
+    host, port = site.front.url.removeprefix("http://").split(":")
+    token = alice.http.headers["x-auth-token"]
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Auth-Token: {token}\r\nContent-Length: 2\r\n\r\n{{}}"
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 400 ")
+
+
+def test_only_names_that_every_server_reads_alike_go_on() -> None:
+    names = [b"x-auth-token", b"x_auth_token", b"x-forwarded-for", b"x_forwarded_for", b"content_length", b"te"]
+    assert [name for name, _ in passed((name, b"1") for name in names)] == [b"x-auth-token"]
+
+
+def test_an_answer_that_nests_too_deep_passes_as_it_is() -> None:
+    assert _object(Read(200, [], b"[" * 100_000)) is None

@@ -38,6 +38,16 @@ def test_what_is_deleted_there_is_gone_here(site: Fronted, alice: User, alone: U
     assert [alice.http.get(f"/v2/images/{image}").status_code for image in images] == [404, 404]
 
 
+def test_what_was_filled_there_is_not_imported_here(alice: User, alone: User) -> None:
+    """Not even where a row is kept of it here, from a try that was refused."""
+    image = alice.create()
+    assert alice.start(image).status_code == 409  # nothing is staged
+    assert alone.save(image, b"data").status_code == 204
+    assert alice.show(image)["status"] == "active"
+    assert alice.start(image, "web-download", uri="https://example.com/image").status_code == 409
+    assert alice.show(image)["status"] == "active"
+
+
 def _active(alice: User) -> str:
     image = alice.create()
     assert alice.save(image, b"data").status_code == 204
