@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,6 +18,11 @@ from gateway.settings.building import build
 from gateway.settings.checks import check
 from gateway.settings.tree import Settings
 from gateway.shipped_files import shipped
+
+_SECRETS = (
+    re.compile(r"""((?:password|secret|secret_key|token)["']?\s*:\s*["']?)([^\s"',}\]]+)"""),
+    re.compile(r"(://[^\s:/@]*:)([^\s@]+)(?=@)"),
+)
 
 
 def read_settings(file: Path) -> Settings:
@@ -34,7 +40,22 @@ def read_settings(file: Path) -> Settings:
 
 
 def settings_from(source: Source, folder: Path) -> Settings:
-    """The settings in `source`; relative paths are relative to `folder`. Raises Problems."""
+    """The settings in `source`; relative paths are relative to `folder`. Raises Problems, which quote no secret."""
+    try:
+        return _settings(source, folder)
+    except Problems as error:
+        error.problems = tuple(replace(problem, line=masked(problem.line)) for problem in error.problems)
+        raise
+
+
+def masked(line: str) -> str:
+    """A line of the file with every character of its secrets replaced, so that carets stay where they are."""
+    for secret in _SECRETS:
+        line = secret.sub(lambda found: found[1] + "*" * len(found[2]), line)
+    return line
+
+
+def _settings(source: Source, folder: Path) -> Settings:
     node = _read(source)
     content: Mapping[str, Any] = {}
     if node is not None:

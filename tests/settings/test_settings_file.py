@@ -226,3 +226,27 @@ def test_parts_of_uploads_have_a_size_that_fits() -> None:
     assert read("imports:\n  upload_part: 1MiB\n").imports.upload_part == 1 << 20
     for size in ("1023KiB", "1025MiB"):
         assert problems(f"imports:\n  upload_part: {size}\n") == [("bad-part", 2, 16)]
+
+
+SECRETS = {
+    "in a URL": ('catalog: {url: "postgresql://gateway:hunter22@db/gateway", pol: 1}', "gateway:********@db"),
+    "a password": ("identity: {type: keystone, keystone: {password: hunter22, pol: 1}}", "password: ********,"),
+    "quoted": ("""credentials: {a: {type: s3, "secret_key": 'hunter22', pol: 1}}""", "'********'"),
+    "a token": ("credentials: {a: {type: bearer, token: hunter22, pol: 1}}", "token: ********,"),
+    "no YAML": ("credentials: {a: {type: bearer, token: hunter22, : ]", "token: ********,"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), SECRETS.values(), ids=SECRETS)
+def test_a_problem_quotes_its_line_without_the_secrets(text: str, shown: str) -> None:
+    with pytest.raises(Problems) as refused:
+        read(text)
+    said = str(refused.value)
+    assert shown in said
+    assert "hunter22" not in said
+
+
+def test_what_names_a_secret_is_quoted() -> None:
+    with pytest.raises(Problems) as refused:
+        read("credentials: {a: {type: bearer, secret_file: /etc/gateway/token, pol: 1}}")
+    assert "secret_file: /etc/gateway/token" in str(refused.value)
