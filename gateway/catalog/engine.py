@@ -61,12 +61,17 @@ class SqlCatalog:
 
 @asynccontextmanager
 async def open_catalog(
-    place: str | Path, *, pool_size: int = postgresql.POOL_SIZE, password_file: Path | None = None
+    place: str | Path,
+    *,
+    pool_size: int = postgresql.POOL_SIZE,
+    password_file: Path | None = None,
+    upgrade: bool = True,
 ) -> AsyncIterator[SqlCatalog]:
-    """Open the records at a path or an SQLAlchemy URL and bring the schema up to date.
+    """Open the records at a path or an SQLAlchemy URL and bring the schema up to date, or see that it is (`upgrade`).
 
     `pool_size` connections read and as many write, `password_file` holds the password of a URL that has none: both are
-    PostgreSQL's. Raises Unavailable when the database cannot be had, BadRequest for a database nobody taught us yet.
+    PostgreSQL's. Raises Unavailable when the database cannot be had, BadRequest for a database nobody taught us yet,
+    Conflict for a schema of another version.
     """
     url = _url(place)
     if url.get_backend_name() == "sqlite":
@@ -81,7 +86,7 @@ async def open_catalog(
         )
     try:
         with said_as_refusals():
-            await migrations.upgrade(writer)
+            await (migrations.upgrade if upgrade else migrations.check)(writer)
         yield SqlCatalog(writer, reader)
     finally:
         await reader.dispose()

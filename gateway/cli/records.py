@@ -24,13 +24,13 @@ def settings_of(config: Path | None, data: Path | None) -> Settings:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Catalog]:
-    """The records where they are; none are made. Raises NotFound, Unavailable."""
+    """The records as they are; none are made, and none changed. Raises NotFound, Conflict, Unavailable."""
     from gateway.catalog import open_catalog
 
     _check_there(settings.catalog_url)
     where = settings.catalog
     async with open_catalog(
-        settings.catalog_url, pool_size=where.pool_size, password_file=where.password_file
+        settings.catalog_url, pool_size=where.pool_size, password_file=where.password_file, upgrade=False
     ) as catalog:
         yield catalog
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Column, Connection, MetaData, Table, create_engine, make_url, text
 from sqlalchemy import inspect as inspected
 
-from gateway.catalog import migrations
+from gateway.catalog import migrations, open_catalog
 from gateway.catalog.tables import metadata
+from gateway.model.errors import Conflict
 from gateway.model.image import BlobState, Status
 from gateway.model.imports import ImportStatus
 from gateway.model.trust import History
@@ -212,3 +214,39 @@ def test_images_that_are_active_already_were_accepted_once(empty: str) -> None:
 
     first = datetime(2026, 11, 20, 8, tzinfo=UTC)
     assert played(empty, scene) == [History(2, 0, first), History(), History()]
+
+
+def revision(url: str) -> str:
+    asked = text("SELECT version_num FROM alembic_version")
+    return str(through(url, lambda connection: connection.execute(asked).scalar()))
+
+
+async def opened(url: str, *, upgrade: bool) -> None:
+    async with open_catalog(url, upgrade=upgrade):
+        pass
+
+
+@pytest.mark.parametrize("upgrade", [True, False], ids=["service", "command"])
+def test_records_of_a_newer_release_are_left_alone(empty: str, upgrade: bool) -> None:
+    older(empty, "head")
+    insert(empty, "UPDATE alembic_version SET version_num = :v0", ("9999",))
+    with pytest.raises(Conflict) as refused:
+        asyncio.run(opened(empty, upgrade=upgrade))
+    assert (refused.value.code, "9999" in refused.value.message) == ("catalog-version", True)
+    assert revision(empty) == "9999"
+
+
+def test_a_command_beside_an_older_service_changes_nothing_under_it(empty: str) -> None:
+    older(empty, REVISIONS[-2])
+    with pytest.raises(Conflict, match=REVISIONS[-2]):
+        asyncio.run(opened(empty, upgrade=False))
+    assert revision(empty) == REVISIONS[-2]
+    asyncio.run(opened(empty, upgrade=True))
+    assert revision(empty) == REVISIONS[-1]
+    asyncio.run(opened(empty, upgrade=False))
+
+
+def test_a_command_makes_no_tables_where_there_are_none(empty: str) -> None:
+    with pytest.raises(Conflict, match="none"):
+        asyncio.run(opened(empty, upgrade=False))
+    assert not through(empty, lambda connection: inspected(connection).get_table_names())

@@ -12,18 +12,41 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalog import postgresql
 from gateway.catalog.tables import metadata
+from gateway.model.errors import Conflict
 
 HEAD = "0012"
 FOLDER = Path(__file__).parent
 
 
+async def check(engine: AsyncEngine) -> None:
+    """Raises Conflict for a schema that is not at HEAD: what only reads beside a service changes nothing under it."""
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_revision)
+    if found != HEAD:
+        raise Conflict(
+            f"The records have revision {found or 'none'} of the schema; this program reads {HEAD}.",
+            remedy="Run it from the same version of the gateway as the service.",
+            code="catalog-version",
+        )
+
+
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the schema to HEAD in one transaction: of two processes that start together, one finds it done."""
+    """Bring the schema to HEAD in one transaction: of two processes that start together, one finds it done.
+
+    Raises Conflict for one that a newer version has made: what that one means by it nobody here knows.
+    """
     server = engine.dialect.name == "postgresql"
     async with engine.begin() as connection:
         if server:
             await connection.run_sync(postgresql.alone)
-        if await connection.run_sync(_revision) != HEAD:
+        found = await connection.run_sync(_revision)
+        if found is not None and found > HEAD:
+            raise Conflict(
+                f"The records have revision {found} of the schema; this version of the gateway ends at {HEAD}.",
+                remedy="Run the version that made them, or a newer one.",
+                code="catalog-version",
+            )
+        if found != HEAD:
             await connection.run_sync(_upgrade)
             if server:
                 await connection.run_sync(postgresql.compare_by_bytes, metadata)
