@@ -1,11 +1,11 @@
 """Whose import starts next: projects take turns, first by how many they run, then by the bytes they were served.
 
-Who runs fewest is next, so that slow sources hold no more places than quick ones, however little they bring. Among
-equals it is start-time fair queueing (Goyal, Vin and Cheng, 1996) with costs that are counted as they arise: `served`
-is where a project stands on a line that all move along, and the one furthest back is next. Nobody starts behind the
-last of those that were waiting at any turn before (`pace`), so that a project that was away neither saves up a right to
-the whole gateway nor pays for what it used while it was alone; but who waits is never put forward, so nothing it is
-behind is forgotten.
+Who runs fewest is next, so that slow sources hold no more places than quick ones, however little they bring: places are
+even whatever is imported, bytes as far as the projects' imports are alike. Among equals it is start-time fair queueing
+(Goyal, Vin and Cheng, 1996) with costs that are counted as they arise: `served` is where a project stands on a line
+that all move along, and the one furthest back is next. Nobody starts behind the last of those that were waiting at any
+turn before (`pace`), so that a project that was away neither saves up a right to the whole gateway nor pays for what it
+used while it was alone; but who waits is never put forward, so nothing it is behind is forgotten.
 
 Who loses a gateway is made good: an import that was begun, and lost its process, is next, because it had its turn; and
 while it is done again, or its process gives no signs of life, its project has one place more (`owed`).

@@ -1,4 +1,4 @@
-"""Projects take turns: nobody waits behind another's queue, and bytes are shared evenly among those that wait."""
+"""Projects take turns: nobody waits behind another's queue; places are even, and bytes where imports are alike."""
 
 from __future__ import annotations
 
@@ -47,15 +47,41 @@ class Line:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(2, 7), st.integers(1, 6), st.lists(SIZES, min_size=40, max_size=60))
-def test_those_that_always_wait_are_served_the_same_bytes(projects: int, slots: int, sizes: list[int]) -> None:
-    """Whatever the sizes, as far as a single import allows. (With a place for each there is nothing to share out.)"""
-    line = Line(projects, min(slots, projects - 1))
+@given(st.integers(2, 7), st.lists(SIZES, min_size=40, max_size=60))
+def test_those_that_wait_for_one_place_are_served_the_same_bytes(projects: int, sizes: list[int]) -> None:
+    """Whatever the sizes, as far as a single import allows."""
+    line = Line(projects, 1)
     for size in sizes:
         if line.fill(size) is None:
             line.end(0)
             line.fill(size)
-        assert max(line.served.values()) - min(line.served.values()) <= 2 * (LARGEST + TURN)
+        assert max(line.served.values()) - min(line.served.values()) <= LARGEST + TURN
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 7), st.integers(1, 9), SIZES)
+def test_those_whose_imports_are_alike_are_served_the_same_bytes(projects: int, slots: int, size: int) -> None:
+    """However many places there are, as far as two imports allow."""
+    line = Line(projects, slots)
+    for _ in range(80):
+        if line.fill(size) is None:
+            line.end(0)
+            line.fill(size)
+        assert max(line.served.values()) - min(line.served.values()) <= 2 * (size + TURN)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 7), st.integers(1, 9), st.lists(st.tuples(SIZES, st.integers(0, 8)), min_size=20, max_size=40))
+def test_those_that_always_wait_have_the_same_places(projects: int, slots: int, ends: list[tuple[int, int]]) -> None:
+    """Whatever the sizes, and whosever imports end: who brings little, or slowly, costs the others no place."""
+    line = Line(projects, slots)
+    for size, ending in ends:
+        while line.fill(size) is not None:
+            pass
+        runs = [one.running for one in line.standings()]
+        assert max(runs) - min(runs) <= 1
+        for _ in range(min(ending + 1, len(line.running))):
+            line.end(ending)
 
 
 def test_who_was_held_up_catches_up() -> None:
