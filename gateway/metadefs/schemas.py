@@ -12,6 +12,10 @@ from typing import Any
 Schema = dict[str, Any]
 
 LONGEST_NAME = 80
+_IN_A_PATH = r"^(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*(?![\s\S])"
+"""What is made under a name is found under it: the strict front lets no path pass with anything else in it. Here `$`
+would take a line break at the end, elsewhere not.
+"""
 _TYPES = ["array", "boolean", "integer", "number", "object", "string"]
 _COUNT = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
@@ -25,7 +29,7 @@ def _name(description: str) -> Schema:
         "description": description,
         "minLength": 1,
         "maxLength": LONGEST_NAME,
-        "pattern": r"^[^/\\]*$",
+        "pattern": _IN_A_PATH,
     }
 
 
@@ -97,7 +101,7 @@ def _nested(fields: Mapping[str, Any], required: Sequence[str]) -> Schema:
 _DEFINITIONS: Schema = {
     "property": {
         "type": "object",
-        "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^[^/\\]*$"},
+        "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": _IN_A_PATH},
         "additionalProperties": _nested(_PROPERTY_FIELDS, ("title", "type")),
     }
 }

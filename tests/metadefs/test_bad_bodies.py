@@ -146,3 +146,26 @@ def test_any_name_in_a_path_is_answered(cloud: Cloud, place: str, name: str) -> 
 
 def path_in(place: str, path: str) -> str:
     return f"{place}{path.removeprefix('/{}')}" if path else NAMESPACES
+
+
+@pytest.mark.parametrize("name", ["a\fb", "a\nb", "a\n", "\x7f", ".", "..", "a/b", "a\\b"])
+def test_a_name_that_no_path_can_have_is_refused(cloud: Cloud, place: str, name: str) -> None:
+    """It would be there, and nobody could look at it, change it or take it away."""
+    for path, body in (
+        ("", {"namespace": name}),
+        ("", {"namespace": cloud.fresh(), "properties": {name: KEY}}),
+        ("/{}", {"namespace": name}),
+        ("/{}/tags", bulk(name)),
+        ("/{}/objects", {**OBJECT, "name": name}),
+        ("/{}/properties", {**PROPERTY, "name": name}),
+    ):
+        content = json.dumps(body).encode()
+        assert answered(cloud.admin, verb(path), path_in(place, path), content).status_code == 400, (path, body)
+
+
+@pytest.mark.parametrize("name", ["...", ".a", "a..b", "OS::Compute::Libvirt", "\u00e9 \U00020000 %2e?#"])
+def test_any_other_name_is_found_again(cloud: Cloud, name: str) -> None:
+    name = f"{name}{cloud.fresh()}"
+    made = cloud.admin.post(NAMESPACES, json={"namespace": name})
+    assert made.status_code == 201, made.text
+    assert cloud.admin.delete(made.json()["self"]).status_code == 204

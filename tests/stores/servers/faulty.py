@@ -137,7 +137,8 @@ class Fault:
                     run = run[: self._after]
                     self._after -= len(run)
                     if not run:
-                        self._reset()
+                        # What was sent arrives: a reset would take back as much as the client has not read yet.
+                        self._near.shutdown(socket.SHUT_WR)
                         return
                 self.answered = True
                 self._near.sendall(run)
