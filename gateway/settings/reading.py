@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -16,13 +15,9 @@ from gateway.policy.reader import Node, Source, plain, read_yaml
 from gateway.policy.schemacheck import check_schema
 from gateway.settings.building import build
 from gateway.settings.checks import check
+from gateway.settings.secrecy import hushed, secrets_in
 from gateway.settings.tree import Settings
 from gateway.shipped_files import shipped
-
-_SECRETS = (
-    re.compile(r"""((?:password|secret|secret_key|token)["']?\s*:\s*["']?)([^\s"',}\]]+)"""),
-    re.compile(r"(://[^\s:/@]*:)([^\s@]+)(?=@)"),
-)
 
 
 def read_settings(file: Path) -> Settings:
@@ -40,19 +35,13 @@ def read_settings(file: Path) -> Settings:
 
 
 def settings_from(source: Source, folder: Path) -> Settings:
-    """The settings in `source`; relative paths are relative to `folder`. Raises Problems, which quote no secret."""
+    """The settings in `source`; relative paths are relative to `folder`. Raises Problems, which tell no secret."""
     try:
         return _settings(source, folder)
     except Problems as error:
-        error.problems = tuple(replace(problem, line=masked(problem.line)) for problem in error.problems)
+        secrets = secrets_in(source.text.decode(errors="replace"))
+        error.problems = tuple(hushed(problem, secrets) for problem in error.problems)
         raise
-
-
-def masked(line: str) -> str:
-    """A line of the file with every character of its secrets replaced, so that carets stay where they are."""
-    for secret in _SECRETS:
-        line = secret.sub(lambda found: found[1] + "*" * len(found[2]), line)
-    return line
 
 
 def _settings(source: Source, folder: Path) -> Settings:
