@@ -197,11 +197,11 @@ class Behind:
         await self._seen(request)
         return await Receipts(self.front).show(request)
 
-    async def _mirrored(self, request: Request, move: Move | None) -> None:
+    async def _mirrored(self, request: Request, move: Move) -> None:
         """What the image service says of the image is ours to start from. `move` is refused where it has data."""
-        caller = await self.front.caller(request)
+        await self.front.caller(request)
         record = await mirroring.mirrored(self.front.site, request.path_params["image_id"], _token(request))
-        mirroring.check_ready(record, caller, move)
+        mirroring.check_ready(record, move)
 
     async def _seen(self, request: Request) -> Record:
         assert self.front.site.upstream is not None

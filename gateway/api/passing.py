@@ -17,7 +17,7 @@ from gateway.api.leaving import watched
 from gateway.api.request_id import HEADER, request_id
 from gateway.model.errors import Unavailable
 from gateway.upstream import Answer, Carrier, Coming, Connection
-from gateway.upstream.connection import Headers, passed
+from gateway.upstream.connection import Headers, kept, passed
 
 LONGEST_ANSWER = 16 << 20
 """Of an answer that is looked at before it goes on: a page of a list has a thousand images at most."""
@@ -100,18 +100,10 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._asked as answer:
             await send(_head(answer.status, answer.headers))
-            first = await anext(answer.body, b"")
-            await send(_piece(first, more=not answer.over))
+            # Most answers are one piece, and their clients need no watching.
+            await send(_piece(await anext(answer.body, b""), more=not answer.over))
             if not answer.over:
-                await self._rest(answer, receive, send)
-
-    async def _rest(self, answer: Answer, receive: Receive, send: Send) -> None:
-        async with watched(receive) as gone:
-            async for chunk in answer.body:
-                if gone():
-                    return
-                await send(_piece(chunk))
-            await send(_piece(b"", more=False))
+                await _sent(answer.body, receive, send)
 
 
 class Carried(Response):
@@ -124,38 +116,30 @@ class Carried(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with closing(self._coming) as coming:
             await send(_head(coming.status, coming.headers))
-            async with watched(receive) as gone, aclosing(Ahead(coming.blocks).sent()) as blocks:
-                async for block in blocks:
-                    if gone():
-                        return
-                    await send(_piece(block))
-            await send(_piece(b"", more=False))
+            async with aclosing(Ahead(coming.blocks).sent()) as blocks:
+                await _sent(blocks, receive, send)
 
 
-def _piece(chunk: bytes, *, more: bool = True) -> dict[str, object]:
-    return {"type": "http.response.body", "body": chunk, "more_body": more}
+async def _sent(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    async with watched(receive) as gone:
+        async for piece in pieces:
+            if gone():
+                return
+            await send(_piece(piece))
+    await send(_piece(b"", more=False))
+
+
+def _piece(content: bytes, *, more: bool = True) -> dict[str, object]:
+    return {"type": "http.response.body", "body": content, "more_body": more}
 
 
 def _head(status: int, headers: Headers) -> dict[str, object]:
     """Answers without a body are sent without a length (RFC 9110, 8.6), which would be waited for."""
-    dropped = frozenset({b"content-length"}) if status in (204, 304) else frozenset()
-    return {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [(name, value) for name, value in _lower(headers) if name not in dropped],
-    }
-
-
-def _lower(headers: Headers) -> list[tuple[bytes, bytes]]:
-    return [(name.lower(), value) for name, value in headers]
+    lowered = [(name.lower(), value) for name, value in headers]
+    told = kept(lowered, {b"content-length"}) if status in (204, 304) else lowered
+    return {"type": "http.response.start", "status": status, "headers": told}
 
 
 def _body(request: Request) -> AsyncIterator[bytes] | bytes:
     announced = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    return _chunks(request) if announced else b""
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        if chunk:
-            yield chunk
+    return request.stream() if announced else b""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from gateway.jobs.rounds import one_round
 from gateway.model.errors import Unavailable
 from gateway.model.imports import Import
 from gateway.ports import Catalog, Clock
@@ -49,14 +50,8 @@ class ImportQueue:
         """`run` may raise nothing: whatever happens to an import, it has a name for it."""
         while not self._closed:
             self._wake.clear()
-            try:
+            with one_round(log, "no import is started"):
                 await self._fill(run)
-            except Unavailable as away:
-                self._unsure = True
-                log.warning("no import is started: %s", away.message)
-            except Exception:
-                # Whatever happens to one look, the next import must still be started.
-                log.exception("starting imports failed")
             try:
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
             except TimeoutError:
@@ -90,8 +85,12 @@ class ImportQueue:
         async with self.catalog.read() as tx:
             if not await tx.queued():
                 return None
-        async with self.catalog.begin() as tx:
-            return await tx.claim_import(self.runner, cap=self.cap, now=self.clock.now())
+        try:
+            async with self.catalog.begin() as tx:
+                return await tx.claim_import(self.runner, cap=self.cap, now=self.clock.now())
+        except Unavailable:
+            self._unsure = True
+            raise
 
     async def _one(self, run: Run, work: Import) -> None:
         try:

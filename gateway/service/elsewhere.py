@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from gateway.model.errors import Cancelled, Unavailable
+from gateway.jobs.rounds import one_round
+from gateway.model.errors import Cancelled
 from gateway.service.site import Site
 
 log = logging.getLogger(__name__)
@@ -17,13 +18,8 @@ log = logging.getLogger(__name__)
 async def forever(site: Site) -> None:
     while True:
         await asyncio.sleep(site.limits.progress_interval.total_seconds())
-        try:
+        with one_round(log, "deliveries go on unseen"):
             await look(site)
-        except Unavailable as away:
-            log.warning("deliveries go on unseen: %s", away.message)
-        except Exception:
-            # Whatever happens to one look, the next one has to come.
-            log.exception("looking after deliveries failed")
 
 
 async def look(site: Site) -> None:

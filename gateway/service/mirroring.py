@@ -55,9 +55,9 @@ async def _keep(site: Site, image: Image) -> None:
             )
 
 
-def check_ready(record: Record, caller: Caller, move: Move | None) -> None:
+def check_ready(record: Record, move: Move) -> None:
     """Raises Conflict, in Glance's words, where `move` is not for an image that has its data."""
-    if move is not None and record.status != Status.QUEUED:
+    if record.status != Status.QUEUED:
         raise Conflict(
             f"Image status transition from {record.status} to {MOVES[move][1]} is not allowed",
             remedy=f"Only a queued image takes data; this one is {record.status}.",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from gateway.model.errors import Conflict, NotFound, Refusal, Unavailable
+from gateway.jobs.rounds import one_round
+from gateway.model.errors import Conflict, NotFound, Refusal
 from gateway.model.image import Blob, BlobState, Image, Move, Status
 from gateway.ports import Transaction
 from gateway.service import approvals, mirroring, resuming_end
@@ -62,13 +63,8 @@ async def settle_dead(site: Site) -> None:
 async def forever(site: Site, wake: asyncio.Event) -> None:
     """Sweep at each interval and whenever woken. A pass that fails is logged, and the next one tries again."""
     while True:
-        try:
+        with one_round(log, "reaper pass failed"):
             await sweep(site)
-        except Unavailable as away:
-            log.warning("reaper pass waits: %s", away.message)
-        except Exception:
-            # The reaper must outlive any single fault.
-            log.exception("reaper pass failed")
         try:
             await asyncio.wait_for(wake.wait(), site.limits.reaper_interval.total_seconds())
         except TimeoutError:

@@ -11,9 +11,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.jobs.rounds import one_round
 from gateway.model.caller import Caller
 from gateway.model.decision import ReasonCode
-from gateway.model.errors import BadRequest, Conflict, Forbidden, Refusal, Unavailable
+from gateway.model.errors import BadRequest, Conflict, Forbidden, Refusal
 from gateway.model.stop import Stop, StopKind
 from gateway.policy.decide import decide
 from gateway.policy.facts import Facts
@@ -58,13 +59,8 @@ async def refresh(site: Site) -> None:
 async def forever(site: Site) -> None:
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        try:
+        with one_round(log, "stops stay as they are"):
             await refresh(site)
-        except Unavailable as away:
-            log.warning("stops stay as they are: %s", away.message)
-        except Exception:
-            # Whatever happens to one look, the next stop must still be seen.
-            log.exception("looking for stops failed")
 
 
 async def stops(site: Site, caller: Caller, *, lifted: bool = False) -> Sequence[Stop]:

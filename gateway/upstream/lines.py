@@ -46,14 +46,15 @@ class Lines:
                     raise
             line = await self._new()
             return await line.ask(verb, head, body), line
-        except BaseException:  # a cancelled call gives its place back too
-            if line is not None:
-                line.close()
-            self._places.release()
+        except BaseException:  # goes on to the caller; the place is free again
+            self.back(line)
             raise
 
-    def back(self, line: Line) -> None:
+    def back(self, line: Line | None) -> None:
+        """None gives back the place alone."""
         self._places.release()
+        if line is None:
+            return
         if line.reusable:
             self._kept.append((time.monotonic(), line))
         else:
