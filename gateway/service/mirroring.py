@@ -91,7 +91,9 @@ def settle(site: Site, image_id: str, status: object) -> None:
 
 
 async def standing(site: Site, image_id: str) -> Standing:
-    """Of which image there is nothing to tell is asked once, until something is written here."""
+    """Of which image there is nothing to tell is asked once, until something is written here: asking costs more than
+    all else that is done for a call that passes.
+    """
     quiet = _quiet(site)
     if image_id in quiet:
         return NOTHING

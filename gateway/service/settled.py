@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 SECONDS = 600.0
 """An operator there may purge a deleted image, and its id may then come back to be filled from here."""
 
-MOST = 100_000
+MOST = 20_000
 STATUSES = frozenset({"active", "deactivated"})
 """What an image that has its data may be there. It is never empty again, and only empty ones are filled from here."""
 

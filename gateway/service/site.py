@@ -143,11 +143,10 @@ class Site:
     bytes are in their store, until their row has moved on. `turns` are the requests that send to resumable uploads, by
     upload. `spare` is the memory that streams share. `busy` are the images that something was done to after so many
     writes, `quiet` and `settled` some of the others. `draining` takes no new work; `address` is where it listens, once
-    it does.
-    Images are read from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal, for good.
-    `trees` are the watched policy trees: `live`, and `shadow` where there is one. `tools` are what its stages ask for;
-    `tool_checks`, by stage, say which tool that is, or raise Unavailable, in worker threads. `converter` opens and
-    converts disks, with files in the `spool`; None where this machine cannot.
+    it does. Images are read from the store with the greatest of `weights`. `hang_up` ends every fetch with a refusal,
+    for good. `trees` are the watched policy trees: `live`, and `shadow` where there is one. `tools` are what its stages
+    ask for; `tool_checks`, by stage, say which tool that is, or raise Unavailable, in worker threads. `converter` opens
+    and converts disks, with files in the `spool`; None where this machine cannot.
     """
 
     catalog: Catalog

@@ -23,11 +23,7 @@ async def check(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         found = await connection.run_sync(_revision)
     if found != HEAD:
-        raise Conflict(
-            f"The records have revision {found or 'none'} of the schema; this program reads {HEAD}.",
-            remedy="Run it from the same version of the gateway as the service.",
-            code="catalog-version",
-        )
+        raise _of_another_version(found)
 
 
 async def upgrade(engine: AsyncEngine) -> None:
@@ -41,15 +37,19 @@ async def upgrade(engine: AsyncEngine) -> None:
             await connection.run_sync(postgresql.alone)
         found = await connection.run_sync(_revision)
         if found is not None and found > HEAD:
-            raise Conflict(
-                f"The records have revision {found} of the schema; this version of the gateway ends at {HEAD}.",
-                remedy="Run the version that made them, or a newer one.",
-                code="catalog-version",
-            )
+            raise _of_another_version(found)
         if found != HEAD:
             await connection.run_sync(_upgrade)
             if server:
                 await connection.run_sync(postgresql.compare_by_bytes, metadata)
+
+
+def _of_another_version(found: str | None) -> Conflict:
+    return Conflict(
+        f"The records have revision {found or 'none'} of the schema, and this version of the gateway reads {HEAD}.",
+        remedy="Use the version of the gateway that made them.",
+        code="catalog-version",
+    )
 
 
 def create(connection: Connection, tables: MetaData) -> None:
