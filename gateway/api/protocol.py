@@ -1,4 +1,4 @@
-"""What ASGI cannot see: a request's head while it arrives. uvicorn's httptools protocol, with a timer and a cap.
+"""What ASGI cannot see: a request while it arrives. uvicorn's httptools protocol, with a timer and a cap for heads.
 
 A client that sends its head too slowly is cut off ("timers: headers 10 s"), and so is one whose head never ends; a
 head that ends within twice the guard's limit is refused by the guard, in words.
@@ -7,9 +7,32 @@ head that ends within twice the guard's limit is refused by the guard, in words.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+RUN = 64 << 10
+"""Bytes read at once. Each connection whose body waits holds as many, and the loop would read four times that."""
+
+
+class Runs(asyncio.BufferedProtocol):
+    """Bytes go to the parser out of one buffer, which all connections share: it has seen them before the next read."""
+
+    def __init__(self, inner: HttpToolsProtocol, buffer: memoryview) -> None:
+        self._buffer = buffer
+        self._take = cast(Callable[[memoryview], None], inner.data_received)  # the parser takes any buffer
+        self.connection_made = inner.connection_made  # type: ignore[method-assign, assignment]
+        self.connection_lost = inner.connection_lost  # type: ignore[method-assign]
+        self.pause_writing = inner.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = inner.resume_writing  # type: ignore[method-assign]
+        self.eof_received = inner.eof_received  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._take(self._buffer[:nbytes])
 
 
 class TimedHead(HttpToolsProtocol):
@@ -61,6 +84,8 @@ class TimedHead(HttpToolsProtocol):
             self._timer = None
 
 
-def timed_head(seconds: float, limit: int) -> type[HttpToolsProtocol]:
-    """The protocol class for `uvicorn.Config(http=...)`, which takes no arguments for it."""
-    return type("TimedHead", (TimedHead,), {"seconds": seconds, "limit": limit})
+def timed_head(seconds: float, limit: int) -> type[asyncio.Protocol]:
+    """What `uvicorn.Config(http=...)` makes protocols with, which takes no arguments for them."""
+    kind = type("TimedHead", (TimedHead,), {"seconds": seconds, "limit": limit})
+    buffer = memoryview(bytearray(RUN))
+    return cast(type[asyncio.Protocol], lambda **given: Runs(kind(**given), buffer))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, Row, Table, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio.engine import AsyncConnection
 
 from gateway.catalog.tables import blobs, images, imports
 from gateway.model.errors import Conflict
-
-_OWN_INSERT: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Rows:
@@ -70,4 +68,5 @@ class Rows:
 
     def _insert(self, table: Table) -> Any:
         """An INSERT that can say what happens where the row is there already."""
-        return _OWN_INSERT[self._connection.dialect.name](table)
+        dialect = import_module(f"sqlalchemy.dialects.{self._connection.dialect.name}")  # the others are large
+        return dialect.insert(table)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio.engine import AsyncEngine, create_async_engine
 
 WAIT_SECONDS = 10
 """How long another process may keep us from writing."""

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,7 +21,7 @@ from gateway.model.errors import Refusal
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 """What the service runs with unless told otherwise. Each of its many threads would else have memory that it keeps."""
 
 _WORDS = ("config", "host", "port", "data", "expect_revision")
@@ -73,8 +75,7 @@ def main(words: Sequence[str]) -> None:
 
 def serve(options: Options) -> None:
     """Raises Refusal, Problems among them."""
-    # httpx brings its own command line in wherever rich is installed, and goes without where it cannot.
-    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+    leave_out_what_nobody_uses()
     from gateway.settings import Settings, overridden, read_settings
 
     settings = overridden(
@@ -91,6 +92,19 @@ def serve(options: Options) -> None:
                 file=sys.stderr,
             )
         _run(settings, options.demo)
+
+
+def leave_out_what_nobody_uses() -> None:
+    """Parts of libraries that come with the parts we use: httpx's own command line, SQLAlchemy's ORM."""
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # it goes without where it cannot have it
+    package = "sqlalchemy.ext.asyncio"
+    if (found := find_spec(package)) is not None:
+        # Nothing but its own start brings the ORM in; if a version needs it, it has it.
+        sys.modules[package] = module_from_spec(found)
+        try:
+            import_module(f"{package}.engine")
+        except ImportError:
+            del sys.modules[package]
 
 
 def _run(settings: Settings, demo: bool) -> None:

@@ -20,8 +20,9 @@ class StoreSettings:
 
     Stores that are servers: `bucket` (s3, gcs) or `container` (azure, swift), `prefix` before every key, `credentials`
     by name. `addressing` says where s3 has the bucket's name: in the path, or before the host's. `part_size` is what
-    an upload sends at once and holds in memory a few times; no image has more than 10,000 parts. `timeout` is the
-    longest silence of a server, `at_once` how many images may be written there at the same time, and how many read.
+    an upload sends at once: from the disk to s3 with credentials, else from memory. No image has more than 10,000
+    parts. `timeout` is the longest silence of a server, `at_once` how many images may be written there at the same
+    time, and how many read.
     Swift keeps an image in objects of `segment_size`, which are not held in memory; no image has more than 1,000.
     `interface` and `region` say which endpoint of Keystone's catalog is its.
     """

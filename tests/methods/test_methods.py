@@ -126,4 +126,4 @@ def dials(tree: ast.Module) -> bool:
 def test_only_one_module_dials() -> None:
     """What a caller can name, that is; the addresses of the scanner and of stores are the operator's own."""
     found = {name for name, tree in modules() if "socket" in imported(tree) and dials(tree)}
-    assert found == {"methods/backend.py", "stores/swift/line.py", "tools/line.py"}
+    assert found == {"methods/backend.py", "stores/line.py", "tools/line.py"}

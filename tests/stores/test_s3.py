@@ -21,7 +21,7 @@ from gateway.model.errors import Conflict, ContentRefused, NotFound, OverLimit, 
 from gateway.ports import BLOCK_SIZE, Store
 from gateway.stores import STORES, Login
 from gateway.stores.objects import writing
-from gateway.stores.objects.signing import Signer
+from gateway.stores.objects.signing import EMPTY, UNSIGNED, Signer
 from tests.serving import servers
 from tests.serving.process import LONGEST
 from tests.stores.conformance import StoreSuite, blocks_of, key, large, read, refusing
@@ -34,6 +34,7 @@ MIB = 1 << 20
 PREFIX = "cloud/images"
 UNDONE = 8
 """Requests that take back what a put has left: those of the library's abort, the object and its uploads."""
+PART = 16 * MIB
 OPENED: list[Store] = []
 
 
@@ -86,6 +87,24 @@ class TestS3(StoreSuite):
     @pytest.fixture
     def left(self, witness: Auditor) -> Callable[[], list[str]]:
         return witness.left
+
+
+class TestS3WithTheMachinesKeys(StoreSuite):
+    """Which the library finds by itself, so that its uploads in parts are used."""
+
+    @pytest.fixture
+    def store(self, bucket: Server, machines_keys: None) -> Store:
+        return opened(bucket, login=None)
+
+    @pytest.fixture
+    def left(self, witness: Auditor) -> Callable[[], list[str]]:
+        return witness.left
+
+
+@pytest.fixture
+def machines_keys(bucket: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.secret_key)
 
 
 def test_only_its_own_prefix_is_the_stores(store: Store, witness: Auditor) -> None:
@@ -176,37 +195,34 @@ def test_a_copy_from_bucket_to_bucket_reads_and_writes_at_once(store: Store, buc
     assert read(other, name) == content
 
 
-def test_one_upload_holds_two_parts_in_memory(store: Store) -> None:
-    """What the process keeps of a blob of 100 parts."""
-    script = MEASURING.format(part=5 * MIB)
-    grown = int(subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True).stdout)
-    assert grown < 3 * 5 * MIB
+@pytest.mark.parametrize(("kind", "most"), [("ours", MIB), ("the library's", 3 * PART)])
+def test_what_an_upload_holds_in_memory(bucket: Server, machines_keys: None, kind: str, most: int) -> None:
+    """Of its parts: nothing, or as many as the library sends at once while the next one is gathered."""
+    words = (bucket.endpoint, bucket.region, bucket.access_key, bucket.secret_key, bucket.bucket)
+    command = [sys.executable, "-c", MEASURING, kind, str(PART), *words]
+    grown = int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+    assert grown < most
 
 
 MEASURING = """
-import pathlib, threading
-from gateway.stores.objects.parts import Parts
-parts, alive, most = Parts("s", {part}, folder=pathlib.Path("/tmp"), most=9, patience=60), [], 0
-def resident():
-    return int([line for line in open("/proc/self/status") if line.startswith("VmRSS")][0].split()[1]) << 10
-before, block = resident(), b"x" * (1 << 20)
-lock, gone = threading.Lock(), threading.Event()
-def let_go():
-    while not gone.wait(0.001):
-        with lock:
-            if alive:
-                alive.pop(0)
-thread = threading.Thread(target=let_go)
-thread.start()
-for part in parts.of(block for _ in range(500)):
-    max(part[::4096])
-    with lock:
-        alive.append(part)
-    del part
-    most = max(most, resident())
-gone.set()
-thread.join()
-print(most - before)
+import sys
+from dataclasses import replace
+from gateway.stores import STORES
+from tests.stores.conformance import key
+from tests.stores.places import in_bucket
+from tests.stores.servers.bucket import Server
+place = in_bucket(Server(*sys.argv[3:]), part_size=int(sys.argv[2]))
+store = STORES["s3"](place if sys.argv[1] == "ours" else replace(place, login=None))
+block = b"x" * (1 << 20)
+def resident(name):
+    return int([line for line in open("/proc/self/status") if line.startswith(name)][0].split()[1]) << 10
+def send(parts):
+    store.put(key(), (block for _ in range(parts * int(sys.argv[2]) >> 20)))
+send(1)  # what is loaded on first use is loaded
+before = resident("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")
+send(5)
+print(resident("VmHWM") - before)
 """
 
 
@@ -360,6 +376,85 @@ def test_a_server_that_stays_broken_is_asked_six_times(bucket: Server, store: St
     assert read(store, name) == b"x"
 
 
+def test_an_upload_that_was_begun_twice_leaves_nothing(bucket: Server, witness: Auditor) -> None:
+    """The server has begun one; its answer was lost, and the next try has begun another one."""
+    with faulty(bucket.endpoint) as front:
+        store, name = opened(replace(bucket, endpoint=front.url)), key()
+        front.plan(at=BEGUN, fault="lost answer")
+        store.put(name, blocks_of(bytes(6 * MIB)))
+    assert witness.left() == [f"{PREFIX}/{name}"]
+
+
+BEGUN, TAKEN, COMPLETED = 2, 3, 6
+"""The requests of an upload of two parts; the others look for an object of this key."""
+
+
+@pytest.mark.parametrize("at", [BEGUN, TAKEN, COMPLETED])
+def test_an_error_behind_a_success_is_tried_again(bucket: Server, at: int) -> None:
+    """Amazon's servers say 200 to an upload's end before they know (CompleteMultipartUpload)."""
+    with faulty(bucket.endpoint) as front:
+        store, name, content = opened(replace(bucket, endpoint=front.url)), key(), os.urandom(6 * MIB)
+        front.plan(at=at, fault="200 InternalError")
+        store.put(name, blocks_of(content))
+        assert front.requests > COMPLETED + 1
+        assert read(store, name) == content
+
+
+@pytest.mark.parametrize("at", [BEGUN, COMPLETED])
+def test_an_error_behind_a_success_is_none_in_the_end(bucket: Server, witness: Auditor, at: int) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url))
+        front.plan(at=at, fault="200 InternalError", times=6)
+        with pytest.raises(Unavailable) as refused:
+            store.put(key(), blocks_of(bytes(6 * MIB)))
+    assert refused.value.code == "store-broken"
+    assert witness.left() == []
+
+
+def test_an_error_that_stays_is_said(bucket: Server, witness: Auditor) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url))
+        front.plan(at=COMPLETED, fault="200 InvalidPart")
+        with pytest.raises(Unavailable, match="InvalidPart"):
+            store.put(key(), blocks_of(bytes(6 * MIB)))
+    assert witness.left() == []
+
+
+@pytest.mark.parametrize(("at", "said"), [(BEGUN, "which upload"), (TAKEN, "what it has taken")])
+def test_an_answer_that_says_nothing_is_no_success(bucket: Server, witness: Auditor, at: int, said: str) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url))
+        front.plan(at=at, fault="200")
+        with pytest.raises(Unavailable, match=said):
+            store.put(key(), blocks_of(bytes(6 * MIB)))
+    assert witness.objects() == []
+
+
+def test_an_upload_that_another_has_aborted_is_no_success(store: Store, witness: Auditor) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield from blocks_of(bytes(6 * MIB))
+        witness.clear()
+
+    with pytest.raises(Unavailable, match="NoSuchUpload" if servers.S3 != "moto" else "500"):
+        store.put(key(), blocks())
+    assert witness.left() == []
+
+
+def test_what_is_refused_meanwhile_does_not_wait_for_more_tries(bucket: Server) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url), patience=1.0)
+
+        def blocks() -> Iterator[bytes]:
+            yield from blocks_of(bytes(6 * MIB))
+            until(lambda: front.requests == TAKEN)
+            yield from refusing()
+
+        front.plan(at=TAKEN, fault="stall")
+        with pytest.raises(ContentRefused):
+            store.put(key(), blocks())
+        assert front.verbs.count("PUT") == 1
+
+
 @pytest.mark.parametrize("fault", ["reset", "lost answer", "503", "stall"])
 @pytest.mark.parametrize("size", [100, 6 * MIB], ids=["small", "large"])
 def test_one_fault_at_any_request_is_survived_or_said(bucket: Server, witness: Auditor, fault: str, size: int) -> None:
@@ -380,6 +475,25 @@ def test_one_fault_at_any_request_is_survived_or_said(bucket: Server, witness: A
                 assert read(store, name) == content
             store.delete(name)
             assert witness.left() == []
+
+
+@pytest.mark.parametrize("fault", ["reset", "lost answer", "503", "stall"])
+def test_so_it_is_by_the_librarys_uploads(bucket: Server, machines_keys: None, fault: str) -> None:
+    """What it could not abort stays until the bucket's own rule drops it: without keys of ours nobody can ask."""
+    content = os.urandom(6 * MIB)
+    with faulty(bucket.endpoint) as front:
+        patience = 1.5 if fault == "stall" else LONGEST
+        store = opened(replace(bucket, endpoint=front.url), login=None, patience=patience)
+        for number in range(1, requests(front, store, content) + 1):
+            name = key()
+            front.plan(at=number, fault=fault)
+            refusal = refusal_of(lambda name=name: store.put(name, blocks_of(content)))  # type: ignore[misc]
+            front.plan()
+            if refusal:
+                assert isinstance(refusal, Unavailable)
+                assert isinstance(refusal_of(lambda name=name: store.size(name)), NotFound)  # type: ignore[misc]
+            else:
+                assert read(store, name) == content
 
 
 def requests(front: Faulty, store: Store, content: bytes) -> int:
@@ -453,17 +567,18 @@ def test_a_lost_answer_to_a_small_put_is_no_conflict(bucket: Server) -> None:
             store.put(name, [b"abc"])
 
 
+@pytest.mark.parametrize("digest", [EMPTY, UNSIGNED, sha256(b"<Complete/>").hexdigest()])
 @pytest.mark.parametrize("token", [None, "session-token"])
 @pytest.mark.parametrize("name", ["", "cloud/images/ä b+c~d", "a"])
 def test_requests_are_signed_as_amazons_own_library_signs_them(
-    name: str, token: str | None, monkeypatch: pytest.MonkeyPatch
+    name: str, token: str | None, digest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime(2026, 11, 22, 18, 0, 1, tzinfo=UTC)
     query = {"uploads": "", "prefix": "cloud/im ages/ä+~", "key-marker": "a&b=c"}
     signer = Signer(access_key="AK", secret=lambda: "SK", session_token=token, region="eu-1")
-    url, headers = signer.signed("GET", "https://s3.example:8443/bucket", name, query, now)
+    url, headers = signer.signed("PUT", "https://s3.example:8443/bucket", name, query, now, digest)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: now.replace(tzinfo=None))
-    theirs = AWSRequest("GET", url, headers={"x-amz-content-sha256": sha256(b"").hexdigest()})
+    theirs = AWSRequest("PUT", url, headers={"x-amz-content-sha256": digest})
     theirs.context["payload_signing_enabled"] = True
     signing = SigV4Auth(Credentials("AK", "SK", token), "s3", "eu-1")
     monkeypatch.setattr(signing, "_normalize_url_path", lambda path: path)

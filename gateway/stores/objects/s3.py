@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from obstore.store import S3Store
 
+from gateway.stores.exchange import Exchange
 from gateway.stores.faults import said
+from gateway.stores.objects.multipart import SignedUploads
 from gateway.stores.objects.options import opened
+from gateway.stores.objects.requests import Bucket
 from gateway.stores.objects.signing import Signer
 from gateway.stores.objects.store import ObjectStore, Service, address
-from gateway.stores.objects.unfinished import NoneKept, S3Uploads, Unfinished
+from gateway.stores.objects.unfinished import S3Unfinished
 from gateway.stores.place import Place
-from gateway.stores.swift.exchange import Exchange
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 REGION = "us-east-1"
 REREAD = timedelta(seconds=10)
+ANSWER = 16 << 10
+"""Bytes of one that are taken at once: blobs come through the library."""
 
 
 def open_s3(place: Place) -> ObjectStore:
@@ -49,7 +53,7 @@ def open_s3(place: Place) -> ObjectStore:
             address=address(_glances(bucket_url), place.prefix),
             remote=remote,
             slow=slow,
-            unfinished=_unfinished(place, bucket_url, region),
+            **_ours(place, bucket_url, region),
         ),
     )
 
@@ -74,12 +78,15 @@ def _shown(place: Place) -> dict[str, Any]:
     return {"credential_provider": read}
 
 
-def _unfinished(place: Place, bucket_url: str, region: str) -> Unfinished:
+def _ours(place: Place, url: str, region: str) -> dict[str, Any]:
+    """What is done by requests of our own; we sign with a login's keys only."""
     login = place.login
     if login is None:
-        return NoneKept()
+        return {}
     signer = Signer(access_key=login.user, secret=login.secret, session_token=login.session_token, region=region)
-    return S3Uploads(place, bucket_url, signer, Exchange(place.patience, place.ca_file))
+    bucket = Bucket(place, url, signer, Exchange(place.patience, place.ca_file, ANSWER))
+    unfinished = S3Unfinished(bucket)
+    return {"unfinished": unfinished, "uploads": SignedUploads(bucket, unfinished)}
 
 
 def _glances(url: str) -> str:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, for requests without a body."""
+"""AWS Signature Version 4."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from datetime import datetime
 from hashlib import sha256
 from urllib.parse import quote, urlsplit
 
-_EMPTY = sha256(b"").hexdigest()
+EMPTY = sha256(b"").hexdigest()
+UNSIGNED = "UNSIGNED-PAYLOAD"
+"""Of a body that the signature leaves out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +24,16 @@ class Signer:
     region: str
 
     def signed(
-        self, verb: str, base_url: str, name: str, query: Mapping[str, str], now: datetime
+        self, verb: str, base_url: str, name: str, query: Mapping[str, str], now: datetime, digest: str = EMPTY
     ) -> tuple[str, dict[str, str]]:
-        """The URL of the object `name` below `base_url`, and the headers that go with it. Raises OSError."""
+        """The URL of the object `name` below `base_url`, and the headers that go with it. Raises OSError.
+
+        `digest` is the body's SHA-256 in hex, or UNSIGNED.
+        """
         at = urlsplit(base_url)
         path = f"{at.path}/{quote(name, safe='/~')}".rstrip("/") or "/"
         words = "&".join(f"{quote(key, safe='~')}={quote(query[key], safe='~')}" for key in sorted(query))
-        headers = {"host": at.netloc, "x-amz-content-sha256": _EMPTY, "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ")}
+        headers = {"host": at.netloc, "x-amz-content-sha256": digest, "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ")}
         if self.session_token:
             headers["x-amz-security-token"] = self.session_token
         url = f"{at.scheme}://{at.netloc}{path}?{words}"
@@ -37,7 +42,7 @@ class Signer:
     def _word(self, verb: str, path: str, words: str, headers: Mapping[str, str], now: datetime) -> dict[str, str]:
         names = ";".join(sorted(headers))
         told = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-        request = "\n".join((verb, path, words, told, names, _EMPTY))
+        request = "\n".join((verb, path, words, told, names, headers["x-amz-content-sha256"]))
         scope = f"{now:%Y%m%d}/{self.region}/s3/aws4_request"
         text = "\n".join(("AWS4-HMAC-SHA256", headers["x-amz-date"], scope, sha256(request.encode()).hexdigest()))
         key = f"AWS4{self.secret()}".encode()

@@ -16,10 +16,12 @@ from gateway.model.errors import NotFound, Unavailable
 from gateway.ports import BLOCK_SIZE, Block
 from gateway.stores.claims import Claims
 from gateway.stores.objects.faults import Misplaced, is_outside, said
+from gateway.stores.objects.library import LibraryUploads
+from gateway.stores.objects.memory import Memory
 from gateway.stores.objects.parts import Parts
 from gateway.stores.objects.reading import ObjectReading
 from gateway.stores.objects.unfinished import NoneKept, Unfinished
-from gateway.stores.objects.writing import Writing
+from gateway.stores.objects.writing import Uploads, Ways, Writing
 from gateway.stores.place import Place
 from gateway.stores.shards import KEY, check_key
 
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Remote
 
 log = logging.getLogger(__name__)
-
-MOST_PARTS = 3
-"""In memory at once, of all uploads."""
 
 PIECE = BLOCK_SIZE // 2
 PAGE = 1000
@@ -39,7 +38,7 @@ PAGE = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One kind of server, opened. `remote` is for calls that end soon, `slow` for downloads, which may last for days.
-    `address` stands before a key in a blob's URL.
+    `address` stands before a key in a blob's URL. Without `uploads`, large objects are the library's as well.
     """
 
     kind: str
@@ -47,6 +46,7 @@ class Service:
     remote: Remote
     slow: Remote
     unfinished: Unfinished = field(default_factory=NoneKept)
+    uploads: Uploads | None = None
 
 
 class ObjectStore:
@@ -61,8 +61,14 @@ class ObjectStore:
         self._place = place
         self._service = service
         self._claims = Claims(place.name)
-        patience = 20 * place.patience
-        self._parts = Parts(place.name, place.part_size, folder=place.spool, most=MOST_PARTS, patience=patience)
+        memory = Memory(place)
+        self._ways = Ways(
+            place,
+            service.remote,
+            Parts(place.name, place.part_size, folder=place.spool),
+            memory,
+            service.uploads or LibraryUploads(place, service.remote, memory),
+        )
         self._check()
 
     @property
@@ -80,7 +86,7 @@ class ObjectStore:
     def put(self, key: str, blocks: Iterable[Block]) -> int:
         check_key(key)
         with self._claims.held(key):
-            return Writing(self._place, self._service.remote, self._parts, key, self._remove).put(blocks)
+            return Writing(self._ways, key, self._remove).put(blocks)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         check_key(key)
@@ -115,7 +121,7 @@ class ObjectStore:
                 yield key
 
     def close(self) -> None:
-        self._service.unfinished.close()
+        self._ways.uploads.close()
 
     def _page(self, pages: Iterator[Sequence[obstore.ObjectMeta]]) -> list[str] | None:
         with said(self._place):

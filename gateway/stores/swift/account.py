@@ -11,9 +11,9 @@ import httpcore
 
 from gateway.model.errors import Unavailable
 from gateway.ports import Block
+from gateway.stores.exchange import LOST, Answer, Exchange, Headers
 from gateway.stores.place import Place
 from gateway.stores.swift import refusals
-from gateway.stores.swift.exchange import Answer, Exchange, Headers
 from gateway.stores.swift.login import NoSession, Session, log_in
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -21,9 +21,6 @@ PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 MOST_WAITS = 3
 """So many times a server may keep us waiting for as long as it can, before it is not asked again."""
-
-LOST = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
-"""What a connection may do in the middle of an exchange."""
 
 Reply = TypeVar("Reply", Answer, Answer | httpcore.Response)
 

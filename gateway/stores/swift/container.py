@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 import httpcore
 
 from gateway.ports import Block
+from gateway.stores.exchange import Answer, Headers
 from gateway.stores.swift import refusals
 from gateway.stores.swift.account import Account
-from gateway.stores.swift.exchange import Answer, Headers
 
 PAGE = 1000
 SLOW_SEGMENTS = 10

@@ -10,8 +10,8 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
+from gateway.stores.exchange import Answer, Exchange
 from gateway.stores.place import Login, Place
-from gateway.stores.swift.exchange import Answer, Exchange
 
 MARGIN_SECONDS = 60.0
 

@@ -8,7 +8,7 @@ import httpcore
 
 from gateway.model.errors import Refusal
 from gateway.ports import BLOCK_SIZE
-from gateway.stores.swift.account import LOST
+from gateway.stores.exchange import LOST
 
 RETRIES = 5
 """Connections without a single byte, one after the other."""

@@ -15,6 +15,7 @@ import httpcore
 from gateway.model.errors import Unavailable
 from gateway.ports import Block
 from gateway.stores.claims import Claims, taken
+from gateway.stores.exchange import Answer, Exchange, named
 from gateway.stores.faults import absent
 from gateway.stores.place import Place
 from gateway.stores.shards import KEY, check_key
@@ -22,7 +23,6 @@ from gateway.stores.swift import refusals
 from gateway.stores.swift.account import PAUSES, Account
 from gateway.stores.swift.container import Container
 from gateway.stores.swift.draft import Draft
-from gateway.stores.swift.exchange import Answer, Exchange, named
 from gateway.stores.swift.reading import Reading
 from gateway.stores.swift.refusals import Misplaced
 

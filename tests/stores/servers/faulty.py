@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 ANSWERS = {
+    "200": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<a/>",
+    "200 InternalError": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>",
+    "200 InvalidPart": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>InvalidPart</Code></Error>",
     "401": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 }
@@ -17,7 +20,7 @@ RUN = 1 << 16
 
 
 class Faulty:
-    """`url` leads to the server behind. Requests are counted from the last `plan` on."""
+    """`url` leads to the server behind. `verbs` are those of the requests from the last `plan` on."""
 
     def __init__(self, url: str) -> None:
         there = urlsplit(url)
@@ -30,9 +33,17 @@ class Faulty:
         self.plan()
 
     def plan(
-        self, *, at: int = 0, fault: str = "", lasting: bool = False, after: int = 0, holding: bool = False
+        self,
+        *,
+        at: int = 0,
+        fault: str = "",
+        times: int = 1,
+        lasting: bool = False,
+        after: int = 0,
+        holding: bool = False,
     ) -> None:
-        """Spoil request number `at`, and with `lasting` all after it; with `holding` those wait for the next plan.
+        """Spoil request number `at` and more, so many `times`, with `lasting` all after it; with `holding` those after
+        it wait for the next plan.
 
         One of:
 
@@ -40,10 +51,15 @@ class Faulty:
         `cut` after so many bytes of the answer; `flip`: a bit of a long body is another one; a status.
         """
         with self._lock:
-            self.requests, self._at, self._fault, self._lasting, self._after = 0, at, fault, lasting, after
+            self.verbs: list[str] = []
+            self._at, self._fault, self._times, self._lasting, self._after = at, fault, times, lasting, after
             self._holding = holding
             self._free.set()
             self._free = threading.Event()
+
+    @property
+    def requests(self) -> int:
+        return len(self.verbs)
 
     def accept(self) -> None:
         with suppress(OSError):
@@ -78,7 +94,7 @@ class Faulty:
         try:
             while run := near.recv(RUN):
                 if fault.answered:
-                    fault.begin(*self._next())
+                    fault.begin(*self._next(run))
                 if not fault.ask(run):
                     return
         finally:
@@ -86,11 +102,11 @@ class Faulty:
                 far.shutdown(socket.SHUT_RDWR)
             answering.join()
 
-    def _next(self) -> tuple[str, int]:
+    def _next(self, run: bytes) -> tuple[str, int]:
         with self._lock:
-            self.requests += 1
+            self.verbs.append(run.partition(b" ")[0].decode())
             later, free = self.requests > self._at, self._free
-            spoiled = self.requests == self._at or (self._lasting and later)
+            spoiled = self._at <= self.requests and (self._lasting or self.requests < self._at + self._times)
             found = (self._fault if spoiled else ""), self._after
             waits = self._holding and later
         if waits:

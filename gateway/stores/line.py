@@ -44,15 +44,16 @@ class Patience(threading.local):
 class Line(httpcore.NetworkStream):
     """One connection. The timeouts and sizes of the layers above are not asked."""
 
-    def __init__(self, connection: socket.socket, patience: Patience) -> None:
+    def __init__(self, connection: socket.socket, patience: Patience, most: int) -> None:
         self._connection = connection
         self._patience = patience
+        self._most = most
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Up to READ bytes: httpcore's parser takes more than it asked for."""
+        """Up to `most` bytes: httpcore's parser takes more than it asked for."""
         try:
             self._connection.settimeout(self._patience.left())
-            return self._connection.recv(READ)
+            return self._connection.recv(self._most)
         except TimeoutError as error:
             raise httpcore.ReadTimeout("no answer in time") from error
         except OSError as error:
@@ -82,7 +83,7 @@ class Line(httpcore.NetworkStream):
         except OSError as error:
             self.close()
             raise httpcore.ConnectError(error.strerror or str(error)) from error
-        return Line(secured, self._patience)
+        return Line(secured, self._patience, self._most)
 
     def get_extra_info(self, info: str) -> Any:
         """Only what tells whether an idle connection has ended."""
@@ -97,10 +98,11 @@ class Line(httpcore.NetworkStream):
 
 
 class Dialler(httpcore.NetworkBackend):
-    """Opens Lines that share one Patience."""
+    """Opens Lines that share one Patience, and read up to `most` bytes at once."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, most: int = READ) -> None:
         self._patience = patience
+        self._most = most
 
     def connect_tcp(
         self,
@@ -115,4 +117,4 @@ class Dialler(httpcore.NetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(error.strerror or str(error)) from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Line(connection, self._patience)
+        return Line(connection, self._patience, self._most)

@@ -1,0 +1,129 @@
+"""An object in parts by requests of our own: a part is read from its file while it travels, and takes no memory.
+
+Amazon S3 API: CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
+from xml.etree import ElementTree
+
+from gateway.model.errors import Refusal
+from gateway.stores.faults import said as disk_said
+from gateway.stores.objects.faults import broken
+from gateway.stores.objects.parts import Part
+from gateway.stores.objects.requests import Bucket, text
+from gateway.stores.objects.unfinished import Unfinished
+
+MOST_PARTS = 16
+"""On their way to one store, of all uploads together."""
+
+MOST_AT_ONCE = 2
+"""Of one upload: so many travel while the next one is gathered."""
+
+
+class SignedUploads:
+    """`gateway.stores.objects.writing.Uploads`."""
+
+    def __init__(self, bucket: Bucket, unfinished: Unfinished) -> None:
+        self._bucket = bucket
+        self._unfinished = unfinished
+        self._threads = ThreadPoolExecutor(max_workers=MOST_PARTS, thread_name_prefix="parts")
+
+    def send(self, key: str, parts: Iterator[Part], size: int) -> None:
+        upload = Upload(self._bucket, self._bucket.name(key))
+        try:
+            self._travel(upload, parts)
+            upload.complete()
+        except BaseException:  # goes on to the caller; the server would keep the parts, and bill for them
+            with suppress(Refusal):
+                upload.abort()
+            raise
+        if upload.may_be_twice:
+            self._unfinished.abort(key)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False)
+        self._bucket.close()
+
+    def _travel(self, upload: Upload, parts: Iterator[Part]) -> None:
+        going: deque[Future[None]] = deque()
+        try:
+            for number, part in enumerate(parts, 1):
+                going.append(self._threads.submit(upload.send, number, part))
+                while len(going) > MOST_AT_ONCE:
+                    going.popleft().result()
+            while going:
+                going.popleft().result()
+        finally:
+            upload.is_over = True
+            wait(going)
+
+
+class Upload:
+    """One that has begun, by its first request. All calls raise Unavailable."""
+
+    def __init__(self, bucket: Bucket, name: str) -> None:
+        self._bucket = bucket
+        self._name = name
+        self._tags: dict[int, str] = {}
+        self.is_over = False
+        """Whether no part is worth another try."""
+        self.may_be_twice = False
+        """Whether a try whose answer was lost may have begun another one."""
+        self._query = {"uploadId": self._begin()}
+
+    def send(self, number: int, part: Part) -> None:
+        """The part is closed in any case."""
+        with disk_said(self._bucket.place.name), closing(part):
+            answer = self._bucket.ask(
+                "PUT", {**self._query, "partNumber": str(number)}, self._name, part, self._check_going
+            )
+        if answer.status >= 300:
+            raise self._bucket.refusal(answer)
+        if not (tag := answer.headers.get("etag")):
+            raise broken(self._bucket.place, "it does not say what it has taken")
+        self._tags[number] = tag
+
+    def complete(self) -> None:
+        """Of what has been sent. Whether the object is there then, callers look."""
+        tries = 1
+
+        def again() -> None:
+            nonlocal tries
+            tries += 1
+
+        answer = self._bucket.ask("POST", self._query, self._name, self._listed(), again)
+        if answer.status == 404 and tries > 1:
+            return  # most likely done by a try whose answer was lost
+        if answer.status >= 300 or b"<Error" in answer.body[:1024]:
+            raise self._bucket.refusal(answer)
+
+    def abort(self) -> None:
+        self._bucket.ask("DELETE", self._query, self._name)
+
+    def _begin(self) -> str:
+        answer = self._bucket.ask("POST", {"uploads": ""}, self._name, again=self._doubt)
+        if answer.status >= 300:
+            raise self._bucket.refusal(answer)
+        if not (upload := text(self._bucket.document(answer), "UploadId")):
+            raise broken(self._bucket.place, "it does not say which upload it has begun")
+        return upload
+
+    def _doubt(self) -> None:
+        self.may_be_twice = True
+
+    def _check_going(self) -> None:
+        if self.is_over:
+            raise broken(self._bucket.place, "the upload has ended")
+
+    def _listed(self) -> bytes:
+        root = ElementTree.Element("CompleteMultipartUpload", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
+        for number in sorted(self._tags):
+            part = ElementTree.SubElement(root, "Part")
+            ElementTree.SubElement(part, "PartNumber").text = str(number)
+            ElementTree.SubElement(part, "ETag").text = self._tags[number]
+        return ElementTree.tostring(root)
