@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ ANSWERS = {
     "200": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<a/>",
     "200 InternalError": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>",
     "200 InvalidPart": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>InvalidPart</Code></Error>",
+    "404 NoSuchUpload": b"HTTP/1.1 404 No\r\nConnection: close\r\n\r\n<Error><Code>NoSuchUpload</Code></Error>",
     "401": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 }
@@ -36,14 +37,14 @@ class Faulty:
         self,
         *,
         at: int = 0,
-        fault: str = "",
-        times: int = 1,
+        verb: str = "",
+        fault: str | Sequence[str] = "",
         lasting: bool = False,
         after: int = 0,
         holding: bool = False,
     ) -> None:
-        """Spoil request number `at` and more, so many `times`, with `lasting` all after it; with `holding` those after
-        it wait for the next plan.
+        """Spoil request number `at`, of those with this verb where one is given, and with more faults than one those
+        after it; with `lasting` all of them. With `holding` those after it wait for the next plan.
 
         One of:
 
@@ -52,8 +53,9 @@ class Faulty:
         """
         with self._lock:
             self.verbs: list[str] = []
-            self._at, self._fault, self._times, self._lasting, self._after = at, fault, times, lasting, after
-            self._holding = holding
+            self._faults = (fault,) if isinstance(fault, str) else fault
+            self._at, self._lasting, self._after = at, lasting, after
+            self._verb, self._holding = verb, holding
             self._free.set()
             self._free = threading.Event()
 
@@ -105,10 +107,12 @@ class Faulty:
     def _next(self, run: bytes) -> tuple[str, int]:
         with self._lock:
             self.verbs.append(run.partition(b" ")[0].decode())
-            later, free = self.requests > self._at, self._free
-            spoiled = self._at <= self.requests and (self._lasting or self.requests < self._at + self._times)
-            found = (self._fault if spoiled else ""), self._after
-            waits = self._holding and later
+            meant = not self._verb or self._verb == self.verbs[-1]
+            number = self.verbs.count(self._verb) if self._verb else self.requests
+            since, free = number - self._at, self._free
+            spoiled = meant and since >= 0 and (self._lasting or since < len(self._faults))
+            found = (self._faults[min(since, len(self._faults) - 1)] if spoiled else ""), self._after
+            waits = self._holding and since > 0
         if waits:
             free.wait()
         return found
