@@ -1,0 +1,274 @@
+"""Objects that are put in parts, and what is left of those nobody completes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.model.errors import Conflict, ContentRefused, NotFound, OverLimit, Refusal, Unavailable
+from gateway.ports import Store
+from gateway.stores.objects import writing
+from tests.serving import servers
+from tests.stores.buckets import MIB, PREFIX, opened, refusal_of, until
+from tests.stores.conformance import blocks_of, key, read, refusing
+from tests.stores.servers.bucket import Auditor, Server
+from tests.stores.servers.faulty import faulty
+
+ROOT = Path(__file__).parents[2]
+PART = 16 * MIB
+BEGUN, TAKEN, COMPLETED = {"verb": "POST", "at": 1}, {"verb": "PUT", "at": 1}, {"verb": "POST", "at": 2}
+"""Requests of an upload in parts."""
+
+
+@pytest.fixture(params=["ours", "the library's"])
+def either(request: pytest.FixtureRequest, bucket: Server, machines_keys: None) -> Store:
+    """A store that sends parts by requests of our own, or one that has no keys of ours to sign them with."""
+    return opened(bucket) if request.param == "ours" else opened(bucket, login=None)
+
+
+def test_an_unfinished_upload_is_listed_under_its_key_and_removed_with_it(store: Store, witness: Auditor) -> None:
+    name, other = key(), key()
+    for begun in (name, name, other):
+        witness.begin(f"{PREFIX}/{begun}")
+    assert sorted(store.keys()) == sorted([name, other])
+    store.delete(name)
+    assert witness.uploads() == [f"{PREFIX}/{other}"]
+    assert list(store.keys()) == [other]
+
+
+def test_many_unfinished_uploads_are_all_found(store: Store, witness: Auditor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pages of a few: a server may make them as short as it likes."""
+    names = [key() for _ in range(7)]
+    for name in names:
+        witness.begin(f"{PREFIX}/{name}")
+    monkeypatch.setattr("gateway.stores.objects.unfinished.PAGE", "3")
+    assert sorted(store.keys()) == sorted(names)
+
+
+CRASHING = """
+import os, pickle, sys
+from gateway.stores import STORES
+from tests.stores.places import in_bucket
+from tests.stores.servers.bucket import Server
+store = STORES["s3"](in_bucket(Server(*sys.argv[2:]), prefix="cloud/images", part_size=5 << 20))
+def blocks():
+    for number in range(18):
+        yield bytes(1 << 20)
+    print("halfway", flush=True)
+    sys.stdin.read()
+store.put(sys.argv[1], blocks())
+"""
+
+
+def test_what_a_killed_process_was_writing_is_found_and_removed(bucket: Server, store: Store, witness: Auditor) -> None:
+    name = key()
+    told = (bucket.endpoint, bucket.region, bucket.access_key, bucket.secret_key, bucket.bucket)
+    with subprocess.Popen(
+        [sys.executable, "-c", CRASHING, name, *told], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"halfway\n"
+        process.kill()
+    assert witness.uploads() == [f"{PREFIX}/{name}"]
+    assert list(store.keys()) == [name]
+    with pytest.raises(Refusal, match="No blob"):
+        store.size(name)
+    store.delete(name)
+    assert witness.left() == []
+
+
+@pytest.mark.parametrize(("kind", "most"), [("ours", MIB), ("the library's", 3 * PART)])
+def test_what_an_upload_holds_in_memory(bucket: Server, machines_keys: None, kind: str, most: int) -> None:
+    """Of its parts: nothing, or as many as the library sends at once while the next one is gathered."""
+    words = (bucket.endpoint, bucket.region, bucket.access_key, bucket.secret_key, bucket.bucket)
+    command = [sys.executable, "-c", MEASURING, kind, str(PART), *words]
+    grown = int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+    assert grown < most
+
+
+MEASURING = """
+import sys
+from dataclasses import replace
+from gateway.stores import STORES
+from tests.stores.conformance import key
+from tests.stores.places import in_bucket
+from tests.stores.servers.bucket import Server
+place = in_bucket(Server(*sys.argv[3:]), part_size=int(sys.argv[2]))
+store = STORES["s3"](place if sys.argv[1] == "ours" else replace(place, login=None))
+block = b"x" * (1 << 20)
+def resident(name):
+    return int([line for line in open("/proc/self/status") if line.startswith(name)][0].split()[1]) << 10
+def send(parts):
+    store.put(key(), (block for _ in range(parts * int(sys.argv[2]) >> 20)))
+send(1)  # what is loaded on first use is loaded
+before = resident("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")
+send(5)
+print(resident("VmHWM") - before)
+"""
+
+
+def test_a_refusal_that_is_kept_keeps_no_part(either: Store) -> None:
+    """Refusals are remembered until their import has ended; what they broke off must not wait for that."""
+    kept = [refusal_of(lambda: either.put(key(), refusing(*blocks_of(bytes(11 * MIB))))) for _ in range(8)]
+    assert all(isinstance(refusal, ContentRefused) for refusal in kept)
+    assert mapped(5 * MIB) == 0
+    assert unnamed(5 * MIB) == 0
+
+
+def unnamed(size: int) -> int:
+    """How many files without a name the process has open, of up to this size."""
+    found = [os.stat(file.path) for file in os.scandir("/proc/self/fd") if Path(file.path).exists()]
+    return sum(one.st_nlink == 0 and 0 < one.st_size <= size for one in found)
+
+
+def mapped(size: int) -> int:
+    """How many pieces of memory of this size the process has from files without a name, alone or in a row."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    sizes = [
+        int(end, 16) - int(start, 16)
+        for start, end in (line[0].split("-") for line in lines if line[-1] == "(deleted)")
+    ]
+    return sum(found // size for found in sizes)
+
+
+def test_where_parts_cannot_be_gathered_the_spool_folder_is_named(bucket: Server, tmp_path: Path) -> None:
+    store, name = opened(bucket, spool=tmp_path / "gone"), key()
+    refusal = refusal_of(lambda: store.put(name, blocks_of(bytes(6 * MIB))))
+    assert isinstance(refusal, Unavailable)
+    assert "cannot gather" in refusal.message
+    assert "spool folder" in refusal.remedy
+    assert isinstance(refusal_of(lambda: store.size(name)), NotFound)
+
+
+def test_an_object_that_another_puts_meanwhile_is_the_others(either: Store, witness: Auditor) -> None:
+    name = key()
+
+    def blocks() -> Iterator[bytes]:
+        yield from blocks_of(bytes(6 * MIB))
+        witness.write(f"{PREFIX}/{name}", b"the other's")
+
+    with pytest.raises(Conflict):
+        either.put(name, blocks())
+    assert read(either, name) == b"the other's"
+    assert witness.uploads() == []
+
+
+def test_a_server_that_is_silent_for_good_is_given_up_in_time(bucket: Server) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url), patience=0.5)
+        front.plan(**TAKEN, fault=["stall"] * 6)
+        with pytest.raises(Unavailable, match="does not answer in time"):
+            store.put(key(), blocks_of(bytes(5 * MIB)))
+        assert front.verbs.count("PUT") < 6
+
+
+def test_more_parts_than_an_object_may_have_are_refused(
+    either: Store, witness: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "MOST_PARTS", 2)
+    either.put(key(), blocks_of(bytes(10 * MIB)))
+    with pytest.raises(OverLimit) as refused:
+        either.put(name := key(), blocks_of(bytes(10 * MIB + 1)))
+    assert "part_size" in refused.value.remedy
+    assert [found for found in witness.left() if name in found] == []
+
+
+def test_an_upload_that_was_begun_twice_leaves_nothing(bucket: Server, witness: Auditor) -> None:
+    """The server has begun one; its answer was lost, and the next try has begun another one."""
+    with faulty(bucket.endpoint) as front:
+        store, name = opened(replace(bucket, endpoint=front.url)), key()
+        front.plan(**BEGUN, fault="lost answer")
+        store.put(name, blocks_of(bytes(6 * MIB)))
+    assert witness.left() == [f"{PREFIX}/{name}"]
+
+
+@pytest.mark.parametrize("fault", ["200 InternalError", "503", "reset"])
+@pytest.mark.parametrize("at", [BEGUN, TAKEN, COMPLETED], ids=["begun", "taken", "completed"])
+def test_what_fails_for_a_moment_is_tried_again(bucket: Server, at: dict[str, Any], fault: str) -> None:
+    """Amazon's servers say 200 to an upload's end before they know (CompleteMultipartUpload)."""
+    with faulty(bucket.endpoint) as front:
+        store, name, content = opened(replace(bucket, endpoint=front.url)), key(), os.urandom(6 * MIB)
+        front.plan(**at, fault=fault)
+        store.put(name, blocks_of(content))
+        assert front.verbs.count(at["verb"]) == 3
+        assert read(store, name) == content
+
+
+@pytest.mark.parametrize("at", [BEGUN, COMPLETED])
+def test_an_error_behind_a_success_is_none_in_the_end(bucket: Server, witness: Auditor, at: dict[str, Any]) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url))
+        front.plan(**at, fault=["200 InternalError"] * 6)
+        with pytest.raises(Unavailable) as refused:
+            store.put(key(), blocks_of(bytes(6 * MIB)))
+    assert refused.value.code == "store-broken"
+    assert witness.left() == []
+
+
+def test_an_end_whose_answer_was_lost_is_one(bucket: Server) -> None:
+    """Amazon's servers forget an upload that is complete: the next try finds none."""
+    with faulty(bucket.endpoint) as front:
+        store, name, content = opened(replace(bucket, endpoint=front.url)), key(), os.urandom(6 * MIB)
+        front.plan(**COMPLETED, fault=["lost answer", "404 NoSuchUpload"])
+        store.put(name, blocks_of(content))
+        assert read(store, name) == content
+        front.plan(**COMPLETED, fault=["reset", "404 NoSuchUpload"])
+        with pytest.raises(Unavailable):
+            store.put(key(), blocks_of(content))
+        front.plan(**COMPLETED, fault="404 NoSuchUpload")
+        with pytest.raises(Unavailable, match="NoSuchUpload"):
+            store.put(key(), blocks_of(content))
+
+
+def test_an_error_that_stays_is_said(bucket: Server, witness: Auditor) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url))
+        front.plan(**COMPLETED, fault="200 InvalidPart")
+        with pytest.raises(Unavailable, match="InvalidPart"):
+            store.put(key(), blocks_of(bytes(6 * MIB)))
+    assert witness.left() == []
+
+
+@pytest.mark.parametrize(("at", "said"), [(BEGUN, "which upload"), (TAKEN, "what it has taken")])
+def test_an_answer_that_says_nothing_is_no_success(
+    bucket: Server, witness: Auditor, at: dict[str, Any], said: str
+) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url))
+        front.plan(**at, fault="200")
+        with pytest.raises(Unavailable, match=said):
+            store.put(key(), blocks_of(bytes(6 * MIB)))
+    assert witness.objects() == []
+
+
+def test_an_upload_that_another_has_aborted_is_no_success(store: Store, witness: Auditor) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield from blocks_of(bytes(6 * MIB))
+        witness.clear()
+
+    with pytest.raises(Unavailable, match="NoSuchUpload" if servers.S3 != "moto" else "500"):
+        store.put(key(), blocks())
+    assert witness.left() == []
+
+
+def test_what_is_refused_meanwhile_does_not_wait_for_more_tries(bucket: Server) -> None:
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url), patience=1.0)
+
+        def blocks() -> Iterator[bytes]:
+            yield from blocks_of(bytes(6 * MIB))
+            until(lambda: "PUT" in front.verbs)
+            yield from refusing()
+
+        front.plan(**TAKEN, fault="stall")
+        with pytest.raises(ContentRefused):
+            store.put(key(), blocks())
+        assert front.verbs.count("PUT") == 1
