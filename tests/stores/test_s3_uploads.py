@@ -15,9 +15,12 @@ import pytest
 from gateway.model.errors import Conflict, ContentRefused, NotFound, OverLimit, Refusal, Unavailable
 from gateway.ports import Store
 from gateway.stores.objects import writing
+from gateway.stores.objects.memory import Memory, Share
+from gateway.stores.objects.parts import Parts
 from tests.serving import servers
 from tests.stores.buckets import MIB, PREFIX, opened, refusal_of, until
 from tests.stores.conformance import blocks_of, key, read, refusing
+from tests.stores.places import place
 from tests.stores.servers.bucket import Auditor, Server
 from tests.stores.servers.faulty import faulty
 
@@ -84,35 +87,54 @@ def test_what_a_killed_process_was_writing_is_found_and_removed(bucket: Server, 
     assert witness.left() == []
 
 
-@pytest.mark.parametrize(("kind", "most"), [("ours", MIB), ("the library's", 3 * PART)])
-def test_what_an_upload_holds_in_memory(bucket: Server, machines_keys: None, kind: str, most: int) -> None:
-    """Of its parts: nothing, or as many as the library sends at once while the next one is gathered."""
+@pytest.mark.parametrize(
+    ("kind", "uploads", "most"),
+    [("ours", 1, 2 * MIB), ("ours", 4, 4 * MIB), ("the library's", 1, 3 * PART), ("the library's", 4, 4 * PART)],
+)
+def test_what_uploads_hold_in_memory(bucket: Server, machines_keys: None, kind: str, uploads: int, most: int) -> None:
+    """Of their parts: none, or as many as the library sends at once."""
     words = (bucket.endpoint, bucket.region, bucket.access_key, bucket.secret_key, bucket.bucket)
-    command = [sys.executable, "-c", MEASURING, kind, str(PART), *words]
+    command = [sys.executable, "-c", MEASURING, kind, str(PART), str(uploads), *words]
     grown = int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     assert grown < most
 
 
 MEASURING = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from gateway.stores import STORES
 from tests.stores.conformance import key
 from tests.stores.places import in_bucket
 from tests.stores.servers.bucket import Server
-place = in_bucket(Server(*sys.argv[3:]), part_size=int(sys.argv[2]))
-store = STORES["s3"](place if sys.argv[1] == "ours" else replace(place, login=None))
+kind, part, uploads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+place = in_bucket(Server(*sys.argv[4:]), part_size=part)
+store = STORES["s3"](place if kind == "ours" else replace(place, login=None))
 block = b"x" * (1 << 20)
 def resident(name):
     return int([line for line in open("/proc/self/status") if line.startswith(name)][0].split()[1]) << 10
 def send(parts):
-    store.put(key(), (block for _ in range(parts * int(sys.argv[2]) >> 20)))
+    with ThreadPoolExecutor(uploads) as pool:
+        list(pool.map(lambda _: store.put(key(), (block for _ in range(parts * part >> 20))), range(uploads)))
 send(1)  # what is loaded on first use is loaded
 before = resident("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")
-send(5)
+send(4)
 print(resident("VmHWM") - before)
 """
+
+
+def test_one_upload_through_the_library_leaves_room_for_another(tmp_path: Path) -> None:
+    parts = Parts("remote", MIB, folder=tmp_path).of([bytes(6 * MIB)])
+    memory, first = Memory(replace(place(tmp_path), patience=0.01)), Share()
+    held = [memory.holding(next(parts), first) for _ in range(2)]
+    with pytest.raises(Unavailable, match="does not take"):
+        memory.holding(next(parts), first)
+    held.append(memory.holding(next(parts), Share()))
+    with pytest.raises(Unavailable, match="does not take"):
+        memory.holding(next(parts), Share())
+    held.clear()
+    assert bytes(memory.holding(next(parts), first)) == bytes(MIB)
 
 
 def test_a_refusal_that_is_kept_keeps_no_part(either: Store) -> None:
