@@ -12,8 +12,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-RUN = 64 << 10
-"""Bytes read at once. Each connection whose body waits holds as many, and the loop would read four times that."""
+MOST_AHEAD = 2 << 20
+"""Bytes of bodies that wait, of all connections together: each reads its share at once, and waits with it."""
+LEAST_RUN, MOST_RUN = 64 << 10, 256 << 10
+"""Smaller ones cost more than they spare; larger ones gain nothing."""
 
 
 class Runs(asyncio.BufferedProtocol):
@@ -21,6 +23,7 @@ class Runs(asyncio.BufferedProtocol):
 
     def __init__(self, inner: HttpToolsProtocol, buffer: memoryview) -> None:
         self._buffer = buffer
+        self._connections = inner.connections
         self._take = cast(Callable[[memoryview], None], inner.data_received)  # the parser takes any buffer
         self.connection_made = inner.connection_made  # type: ignore[method-assign, assignment]
         self.connection_lost = inner.connection_lost  # type: ignore[method-assign]
@@ -29,7 +32,8 @@ class Runs(asyncio.BufferedProtocol):
         self.eof_received = inner.eof_received  # type: ignore[method-assign]
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+        share = MOST_AHEAD // max(1, len(self._connections))
+        return self._buffer[: min(MOST_RUN, max(LEAST_RUN, share))]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._take(self._buffer[:nbytes])
@@ -87,5 +91,5 @@ class TimedHead(HttpToolsProtocol):
 def timed_head(seconds: float, limit: int) -> type[asyncio.Protocol]:
     """What `uvicorn.Config(http=...)` makes protocols with, which takes no arguments for them."""
     kind = type("TimedHead", (TimedHead,), {"seconds": seconds, "limit": limit})
-    buffer = memoryview(bytearray(RUN))
+    buffer = memoryview(bytearray(MOST_RUN))
     return cast(type[asyncio.Protocol], lambda **given: Runs(kind(**given), buffer))

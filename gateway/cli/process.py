@@ -103,7 +103,7 @@ def leave_out_what_nobody_uses() -> None:
         sys.modules[package] = module_from_spec(found)
         try:
             import_module(f"{package}.engine")
-        except ImportError:
+        except (ImportError, AttributeError):
             del sys.modules[package]
 
 

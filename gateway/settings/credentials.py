@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -43,5 +44,8 @@ class Credential:
     def secret(self) -> str:
         """The one secret of this set; empty where there is none. Raises OSError for a file that cannot be read."""
         if self.secret_file is not None:
-            return self.secret_file.read_text().strip()
+            try:
+                return self.secret_file.read_text().strip()
+            except UnicodeDecodeError as error:
+                raise OSError(errno.EILSEQ, "it is no text") from error
         return self.secret_key or self.password or self.token or ""

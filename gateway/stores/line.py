@@ -16,6 +16,7 @@ import httpcore
 
 READ = 256 << 10
 CONNECT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 
 
 class Patience(threading.local):
@@ -60,13 +61,30 @@ class Line(httpcore.NetworkStream):
             raise httpcore.ReadError(error.strerror or str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """A server that takes no more and has answered is a WriteError: httpcore reads the answer then."""
+        left = memoryview(buffer)
         try:
-            self._connection.settimeout(self._patience.left())
-            self._connection.sendall(buffer)
+            while left:
+                left = left[self._taken(left) :]
         except TimeoutError as error:
+            if self._is_readable():
+                raise httpcore.WriteError("it answers before it has heard all") from error
             raise httpcore.WriteTimeout("nothing is taken any more") from error
         except OSError as error:
             raise httpcore.WriteError(error.strerror or str(error)) from error
+
+    def _taken(self, content: memoryview) -> int:
+        """How many bytes. Raises TimeoutError; an answer in the clear is seen within a second."""
+        until = time.monotonic() + self._patience.left()
+        secured = isinstance(self._connection, ssl.SSLSocket)  # what can be read there may be no answer
+        while True:
+            wait = min(self._patience.left(), until - time.monotonic())
+            try:
+                self._connection.settimeout(wait if secured else min(LOOK_SECONDS, wait))
+                return self._connection.send(content)
+            except TimeoutError:
+                if secured or self._is_readable() or time.monotonic() >= until:
+                    raise
 
     def close(self) -> None:
         self._connection.close()

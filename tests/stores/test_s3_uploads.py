@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def test_what_a_killed_process_was_writing_is_found_and_removed(bucket: Server, 
 
 @pytest.mark.parametrize(
     ("kind", "uploads", "most"),
-    [("ours", 1, 2 * MIB), ("ours", 4, 4 * MIB), ("the library's", 1, 3 * PART), ("the library's", 4, 4 * PART)],
+    [("ours", 1, 2 * MIB), ("ours", 4, 8 * MIB), ("the library's", 1, 3 * PART), ("the library's", 4, 4 * PART)],
 )
 def test_what_uploads_hold_in_memory(bucket: Server, machines_keys: None, kind: str, uploads: int, most: int) -> None:
     """Of their parts: none, or as many as the library sends at once."""
@@ -168,6 +169,61 @@ def test_where_parts_cannot_be_gathered_the_spool_folder_is_named(bucket: Server
     assert "cannot gather" in refusal.message
     assert "spool folder" in refusal.remedy
     assert isinstance(refusal_of(lambda: store.size(name)), NotFound)
+
+
+@pytest.mark.parametrize("fault", ["", "200 InvalidPart"])
+@pytest.mark.parametrize("verb", ["PUT", "POST"])
+def test_so_is_one_that_another_puts_at_the_end(bucket: Server, witness: Auditor, verb: str, fault: str) -> None:
+    """While the last part travels, which is seen; or while the upload is completed, if that fails."""
+    if (verb, fault) == ("POST", ""):
+        pytest.skip("the API has no way to complete an upload only where there is no object")
+    with faulty(bucket.endpoint) as front, ThreadPoolExecutor(1) as pool:
+        store, name = opened(replace(bucket, endpoint=front.url)), key()
+        front.plan(verb=verb, at=1, fault=["", fault], holding=True)
+        putting = pool.submit(store.put, name, blocks_of(bytes(6 * MIB)))
+        until(lambda: front.verbs.count(verb) == 2)
+        witness.write(f"{PREFIX}/{name}", b"the other's")
+        front.plan()
+        with pytest.raises((Conflict, Unavailable)):
+            putting.result()
+        assert read(store, name) == b"the other's"
+        assert witness.uploads() == []
+
+
+def test_an_upload_that_was_begun_twice_for_nothing_leaves_nothing(bucket: Server, witness: Auditor) -> None:
+    with faulty(bucket.endpoint) as front:
+        store, name = opened(replace(bucket, endpoint=front.url)), key()
+
+        def blocks() -> Iterator[bytes]:
+            yield from blocks_of(bytes(6 * MIB))
+            witness.write(f"{PREFIX}/{name}", b"the other's")
+
+        front.plan(**BEGUN, fault="lost answer")
+        with pytest.raises(Conflict):
+            store.put(name, blocks())
+    assert witness.left() == [f"{PREFIX}/{name}"]
+
+
+def test_a_store_that_is_closed_ends_its_uploads_by_name(store: Store, witness: Auditor) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield from blocks_of(bytes(6 * MIB))
+        store.close()
+        yield from blocks_of(bytes(6 * MIB))
+
+    with pytest.raises(Unavailable, match="stopping"):
+        store.put(key(), blocks())
+    assert witness.objects() == []
+
+
+def test_an_answer_before_the_body_is_heard(bucket: Server, witness: Auditor) -> None:
+    """Though nobody takes the rest of the body: it says why, and is not asked again."""
+    with faulty(bucket.endpoint) as front:
+        store = opened(replace(bucket, endpoint=front.url), part_size=PART)
+        front.plan(**TAKEN, fault="403 unread")
+        with pytest.raises(Unavailable, match="refuses credentials"):
+            store.put(key(), blocks_of(bytes(PART)))
+        assert front.verbs.count("PUT") == 1
+    assert witness.left() == []
 
 
 def test_an_object_that_another_puts_meanwhile_is_the_others(either: Store, witness: Auditor) -> None:
@@ -259,13 +315,22 @@ def test_an_error_that_stays_is_said(bucket: Server, witness: Auditor) -> None:
     assert witness.left() == []
 
 
-@pytest.mark.parametrize(("at", "said"), [(BEGUN, "which upload"), (TAKEN, "what it has taken")])
+@pytest.mark.parametrize(
+    ("at", "fault", "said"),
+    [
+        (BEGUN, "200", "which upload"),
+        (BEGUN, "200 no text", "cannot be read"),
+        (TAKEN, "200", "what it has taken"),
+        (COMPLETED, "200", "answers 500"),
+        (COMPLETED, "200 no text", "cannot be read"),
+    ],
+)
 def test_an_answer_that_says_nothing_is_no_success(
-    bucket: Server, witness: Auditor, at: dict[str, Any], said: str
+    bucket: Server, witness: Auditor, at: dict[str, Any], fault: str, said: str
 ) -> None:
     with faulty(bucket.endpoint) as front:
         store = opened(replace(bucket, endpoint=front.url))
-        front.plan(**at, fault="200")
+        front.plan(**at, fault=fault)
         with pytest.raises(Unavailable, match=said):
             store.put(key(), blocks_of(bytes(6 * MIB)))
     assert witness.objects() == []

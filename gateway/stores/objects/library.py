@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import obstore
 
+from gateway.model.errors import Conflict, Refusal
 from gateway.stores.objects.faults import said
 from gateway.stores.objects.feed import Feed
 from gateway.stores.objects.memory import MOST_AT_ONCE, Memory, Share
@@ -23,18 +25,35 @@ _threads = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="parts")
 class LibraryUploads:
     """`gateway.stores.objects.writing.Uploads`."""
 
-    def __init__(self, place: Place, remote: Remote, memory: Memory) -> None:
+    def __init__(self, place: Place, remote: Remote, memory: Memory, remove: Callable[[str], None]) -> None:
+        """`remove` takes away the object of a key and what there is of an upload."""
         self._place = place
         self._remote = remote
         self._memory = memory
+        self._remove = remove
 
-    def send(self, key: str, parts: Iterator[Part], size: int) -> None:
+    def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
+        try:
+            self._send(key, parts, size, last_look)
+        except Conflict:
+            raise  # the object is another's
+        except BaseException:  # goes on to the caller; the library does not say how far it came
+            with suppress(Refusal):
+                self._remove(key)
+            raise
+
+    def close(self) -> None:
+        """Its threads are all stores'."""
+
+    def _send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
         feed, share = Feed(), Share()
-        sending = _threads.submit(self._send, key, feed, size)
+        sending = _threads.submit(self._drain, key, feed, size)
         try:
             # Nothing holds a part afterwards but the feed: whatever still does makes the others wait.
             while (part := next(parts, None)) is not None and feed.put(self._memory.holding(part, share)):
                 pass
+            if not sending.done():
+                last_look()
             feed.end()
         except BaseException:  # goes on to the caller; the upload is aborted first
             feed.fail()
@@ -42,10 +61,7 @@ class LibraryUploads:
             raise
         sending.result()
 
-    def close(self) -> None:
-        """Its threads are all stores'."""
-
-    def _send(self, key: str, feed: Feed, size: int) -> None:
+    def _drain(self, key: str, feed: Feed, size: int) -> None:
         """Completes the upload when the feed ends, and aborts it when the feed raises."""
         try:
             with said(self._place):

@@ -6,9 +6,10 @@ Amazon S3 API: CreateMultipartUpload, UploadPart, CompleteMultipartUpload, Abort
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
+from threading import BoundedSemaphore
 from xml.etree import ElementTree
 
 from gateway.model.errors import Refusal
@@ -24,26 +25,38 @@ MOST_PARTS = 16
 MOST_AT_ONCE = 2
 """Of one upload: so many travel while the next one is gathered."""
 
+PLACE_WAITS = 20
+"""So many times as long as the server may be silent, a part waits for its place."""
+
 
 class SignedUploads:
     """`gateway.stores.objects.writing.Uploads`."""
 
-    def __init__(self, bucket: Bucket, unfinished: Unfinished) -> None:
+    def __init__(self, bucket: Bucket, unfinished: Unfinished, remove: Callable[[str], None]) -> None:
+        """`remove` takes the object of a key away."""
         self._bucket = bucket
         self._unfinished = unfinished
+        self._remove = remove
+        self._places = BoundedSemaphore(MOST_PARTS)
         self._threads = ThreadPoolExecutor(max_workers=MOST_PARTS, thread_name_prefix="parts")
 
-    def send(self, key: str, parts: Iterator[Part], size: int) -> None:
+    def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
         upload = Upload(self._bucket, self._bucket.name(key))
         try:
             self._travel(upload, parts)
+            last_look()
             upload.complete()
         except BaseException:  # goes on to the caller; the server would keep the parts, and bill for them
             with suppress(Refusal):
                 upload.abort()
+            if upload.may_be_complete:
+                with suppress(Refusal):
+                    self._remove(key)
             raise
-        if upload.may_be_twice:
-            self._unfinished.abort(key)
+        finally:
+            if upload.may_be_twice:
+                with suppress(Refusal):
+                    self._unfinished.abort(key)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
@@ -53,7 +66,7 @@ class SignedUploads:
         going: deque[Future[None]] = deque()
         try:
             for number, part in enumerate(parts, 1):
-                going.append(self._threads.submit(upload.send, number, part))
+                going.append(self._sent(upload, number, part))
                 while len(going) > MOST_AT_ONCE:
                     going.popleft().result()
             while going:
@@ -61,6 +74,21 @@ class SignedUploads:
         finally:
             upload.is_over = True
             wait(going)
+
+    def _sent(self, upload: Upload, number: int, part: Part) -> Future[None]:
+        """On its way, once there is a place among those of all uploads. Raises Unavailable."""
+        place = self._bucket.place
+        if not self._places.acquire(timeout=PLACE_WAITS * place.patience):
+            part.close()
+            raise broken(place, "it does not take what it is sent")
+        try:
+            going = self._threads.submit(upload.send, number, part)
+        except RuntimeError as error:  # they have been shut down
+            self._places.release()
+            part.close()
+            raise broken(place, "the gateway is stopping") from error
+        going.add_done_callback(lambda _: self._places.release())
+        return going
 
 
 class Upload:
@@ -71,17 +99,18 @@ class Upload:
         self._name = name
         self._tags: dict[int, str] = {}
         self.is_over = False
-        """Whether no part is worth another try."""
+        """Whether no part is worth sending any more."""
+        self.may_be_complete = False
+        """Whether the server was told to complete it and has not said no."""
         self.may_be_twice = False
         """Whether a try whose answer was lost may have begun another one."""
         self._query = {"uploadId": self._begin()}
 
     def send(self, number: int, part: Part) -> None:
         """The part is closed in any case."""
+        query = {**self._query, "partNumber": str(number)}
         with disk_said(self._bucket.place.name), closing(part):
-            answer = self._bucket.ask(
-                "PUT", {**self._query, "partNumber": str(number)}, self._name, part, self._check_going
-            )
+            answer = self._bucket.ask("PUT", query, self._name, Going(self, part), self.check_going)
         if answer.status >= 300:
             raise self._bucket.refusal(answer)
         if not (tag := answer.headers.get("etag")):
@@ -96,10 +125,13 @@ class Upload:
             nonlocal tries
             tries += 1
 
+        self.may_be_complete = True
         answer = self._bucket.ask("POST", self._query, self._name, self._listed(), again)
         if answer.status == 404 and tries > 1:
             return  # most likely done by a try whose answer was lost
-        if answer.status >= 300 or b"<Error" in answer.body[:1024]:
+        said = self._bucket.document(answer).tag.rpartition("}")[2] if answer.status < 300 else "Error"
+        if said != "CompleteMultipartUploadResult":
+            self.may_be_complete = said != "Error"
             raise self._bucket.refusal(answer)
 
     def abort(self) -> None:
@@ -116,7 +148,7 @@ class Upload:
     def _doubt(self) -> None:
         self.may_be_twice = True
 
-    def _check_going(self) -> None:
+    def check_going(self) -> None:
         if self.is_over:
             raise broken(self._bucket.place, "the upload has ended")
 
@@ -127,3 +159,19 @@ class Upload:
             ElementTree.SubElement(part, "PartNumber").text = str(number)
             ElementTree.SubElement(part, "ETag").text = self._tags[number]
         return ElementTree.tostring(root)
+
+
+class Going:
+    """A part on its way (`gateway.stores.exchange.Body`), which goes no further once its upload is over."""
+
+    def __init__(self, upload: Upload, part: Part) -> None:
+        self._upload = upload
+        self._part = part
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._part:
+            self._upload.check_going()
+            yield piece

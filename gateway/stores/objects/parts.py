@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from gateway.model.errors import Unavailable
 from gateway.ports import Block
 
-PIECE = 64 << 10
+PIECE = 256 << 10
 
 
 class Part:

@@ -82,7 +82,7 @@ class Bucket:
         """An answer's XML, which may come after blanks: a server that works for long sends them meanwhile."""
         try:
             return ElementTree.fromstring(answer.body.strip())
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two for encodings
             raise broken(self.place, "its answer cannot be read") from error
 
     def close(self) -> None:
@@ -97,7 +97,8 @@ class Bucket:
 
 
 def _is_passing(answer: Answer) -> bool:
-    return answer.status in _PASSING or any(code in answer.body[:1024] for code in _PASSING_CODES)
+    start = answer.body.lstrip()[:1024]
+    return answer.status in _PASSING or any(code in start for code in _PASSING_CODES)
 
 
 def _silence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from obstore.store import S3Store
@@ -86,7 +87,7 @@ def _ours(place: Place, url: str, region: str) -> dict[str, Any]:
     signer = Signer(access_key=login.user, secret=login.secret, session_token=login.session_token, region=region)
     bucket = Bucket(place, url, signer, Exchange(place.patience, place.ca_file, ANSWER))
     unfinished = S3Unfinished(bucket)
-    return {"unfinished": unfinished, "uploads": SignedUploads(bucket, unfinished)}
+    return {"unfinished": unfinished, "uploads": partial(SignedUploads, bucket, unfinished)}
 
 
 def _glances(url: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,8 @@ PAGE = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One kind of server, opened. `remote` is for calls that end soon, `slow` for downloads, which may last for days.
-    `address` stands before a key in a blob's URL. Without `uploads`, large objects are the library's as well.
+    `address` stands before a key in a blob's URL. `uploads` are given what takes a key's object away; without them,
+    large objects are the library's as well.
     """
 
     kind: str
@@ -46,7 +48,7 @@ class Service:
     remote: Remote
     slow: Remote
     unfinished: Unfinished = field(default_factory=NoneKept)
-    uploads: Uploads | None = None
+    uploads: Callable[[Callable[[str], None]], Uploads] | None = None
 
 
 class ObjectStore:
@@ -61,14 +63,9 @@ class ObjectStore:
         self._place = place
         self._service = service
         self._claims = Claims(place.name)
-        memory = Memory(place)
-        self._ways = Ways(
-            place,
-            service.remote,
-            Parts(place.name, place.part_size, folder=place.spool),
-            memory,
-            service.uploads or LibraryUploads(place, service.remote, memory),
-        )
+        parts, memory = Parts(place.name, place.part_size, folder=place.spool), Memory(place)
+        uploads = service.uploads or partial(LibraryUploads, place, service.remote, memory)
+        self._ways = Ways(place, service.remote, parts, memory, uploads(self._remove))
         self._check()
 
     @property

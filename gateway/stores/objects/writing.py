@@ -6,7 +6,7 @@ What is told to fail is aborted, so that no object appears and no part stays beh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import md5
 from itertools import chain
@@ -31,10 +31,11 @@ MOST_PARTS = 10_000
 class Uploads(Protocol):
     """How an object is put in parts."""
 
-    def send(self, key: str, parts: Iterator[Part], size: int) -> None:
-        """Begins an upload of parts of `size` bytes, and completes it when they end. Each is closed once it was sent.
+    def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
+        """Begins an upload of parts of `size` bytes, and completes it when they end, after a `last_look` for another's
+        object, whose place it would take. Each part is closed once it was sent.
 
-        Raises Unavailable, and what `parts` raises; the upload is aborted then.
+        Raises Unavailable, and what `parts` and `last_look` raise; then nothing of it stays.
         """
         ...
 
@@ -69,26 +70,21 @@ class Writing:
             first = next(parts, None)
             try:
                 if first is not None and len(first) == size:
-                    self.ways.uploads.send(self.key, self._counted(chain([first], parts)), size)
+                    parts_of_all = self._counted(chain([first], parts))
+                    self.ways.uploads.send(self.key, parts_of_all, size, self._refuse_existing)
                 else:
                     self._put_whole(first)
-                self._check()
-            except Conflict:
-                raise  # the object is another's
-            except BaseException:  # goes on to the caller; whatever the server has made of it must not stay
-                with suppress(Refusal):
-                    self.remove(self.key)
-                raise
             finally:
                 if first is not None:
                     first.close()
+        self._check()
         return self.count
 
     def _put_whole(self, part: Part | None) -> None:
         content = memoryview(b"") if part is None else self.ways.memory.holding(part, Share())
         self.count = len(content)
         try:
-            with said(self.place):
+            with self._or_nothing(), said(self.place):
                 obstore.put(self.ways.remote, self.key, content, mode="create", use_multipart=False)
         except Conflict:
             # A try whose answer was lost has put it there; the library's next try found it.
@@ -102,7 +98,18 @@ class Writing:
                 raise self._too_large()
             self.count += len(part)
             yield part
-        self._refuse_existing()  # again, before it is completed: it would take the other's place
+
+    @contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """What is raised within leaves nothing of ours; after a Conflict the object is another's."""
+        try:
+            yield
+        except Conflict:
+            raise
+        except BaseException:  # goes on to the caller; whatever the server has made of it must not stay
+            with suppress(Refusal):
+                self.remove(self.key)
+            raise
 
     @property
     def place(self) -> Place:
@@ -119,10 +126,11 @@ class Writing:
         return (found["e_tag"] or "").strip('"') == md5(content, usedforsecurity=False).hexdigest()
 
     def _check(self) -> None:
-        with said(self.place):
-            found = obstore.head(self.ways.remote, self.key)["size"]
-        if found != self.count:
-            raise broken(self.place, f"it keeps {found} of {self.count} bytes")
+        with self._or_nothing():
+            with said(self.place):
+                found = obstore.head(self.ways.remote, self.key)["size"]
+            if found != self.count:
+                raise broken(self.place, f"it keeps {found} of {self.count} bytes")
 
     def _too_large(self) -> OverLimit:
         most = MOST_PARTS * self.ways.parts.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import threading
@@ -9,13 +10,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+
+def answer(status: str, body: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+
+def error(code: str) -> str:
+    """As Amazon's servers tell it, after the blanks they send while they work."""
+    return " " * 2000 + f"<Error><Code>{code}</Code></Error>"
+
+
 ANSWERS = {
-    "200": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<a/>",
-    "200 InternalError": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>",
-    "200 InvalidPart": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>InvalidPart</Code></Error>",
-    "404 NoSuchUpload": b"HTTP/1.1 404 No\r\nConnection: close\r\n\r\n<Error><Code>NoSuchUpload</Code></Error>",
-    "401": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-    "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    "200": answer("200 OK", "<a/>"),
+    "200 no text": answer("200 OK", "<?xml version='1.0' encoding='foo'?><a/>"),
+    "200 InternalError": answer("200 OK", error("InternalError")),
+    "200 InvalidPart": answer("200 OK", error("InvalidPart")),
+    "401": answer("401 Unauthorized"),
+    "403": answer("403 Forbidden"),
+    "404 NoSuchUpload": answer("404 Not Found", error("NoSuchUpload")),
+    "503": answer("503 Service Unavailable"),
 }
 RUN = 1 << 16
 
@@ -49,7 +62,8 @@ class Faulty:
         One of:
 
         `reset` before the server hears of it; `lost answer`: the server has done it; `stall`: nothing comes, ever;
-        `cut` after so many bytes of the answer; `flip`: a bit of a long body is another one; a status.
+        `cut` after so many bytes of the answer; `flip`: a bit of a long body is another one; a status; `403 unread`: an
+        answer to a request whose body nobody reads.
         """
         with self._lock:
             self.verbs: list[str] = []
@@ -133,6 +147,12 @@ class Fault:
 
     def ask(self, run: bytes) -> bool:
         """Hand a part of a request on. False where the connection has to end."""
+        if self._kind == "403 unread":
+            self._near.sendall(ANSWERS["403"])
+            left = select.poll()
+            left.register(self._near, select.POLLRDHUP)
+            left.poll(10_000)
+            return False
         if self._kind in ANSWERS:
             self._near.sendall(ANSWERS[self._kind])
             self._drain()
