@@ -11,6 +11,7 @@ import pytest
 from gateway.policy.problems import Problems
 from gateway.policy.reader import Source
 from gateway.settings import Settings, settings_from
+from gateway.settings.credentials import Credential
 
 CREDENTIALS = """
 credentials:
@@ -47,6 +48,12 @@ stores:
     assert a.ca_file == Path("/etc/gateway/ca.pem")
     assert [store.bucket or store.container for store in (b, c, d)] == ["images"] * 3
     assert "a2V5" not in repr(settings)
+
+
+def test_a_secret_that_is_no_text_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff\xfe")
+    with pytest.raises(OSError, match="no text"):
+        _ = Credential(type="s3", access_key="AK", secret_file=tmp_path / "secret").secret
 
 
 @pytest.mark.parametrize(
