@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from random import Random
+from typing import Any
 
+import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.protocol import timed_head
 from tests.serving.process import LONGEST
@@ -15,6 +23,21 @@ from tests.serving.process import LONGEST
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body"})
+
+
+async def digesting(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the digest of the body, which it takes as it comes."""
+    digest, more = sha256(), True
+    while more:
+        message = await receive()
+        digest.update(message.get("body", b""))
+        more = message.get("more_body", False)
+    said = digest.hexdigest().encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"64")]})
+    await send({"type": "http.response.body", "body": said})
+
+
+Client = Callable[[int], bytes]
 
 
 def talk(words: list[bytes], *, seconds: float = 0.3, limit: int = 1000) -> bytes:
@@ -32,9 +55,13 @@ def talk(words: list[bytes], *, seconds: float = 0.3, limit: int = 1000) -> byte
                 pass
         return said
 
+    return served(hello, client, seconds, limit)
+
+
+def served(app: ASGIApp, client: Client, seconds: float, limit: int, loop: Callable[[], Any] | None = None) -> bytes:
     async def scene() -> bytes:
         config = uvicorn.Config(
-            hello,
+            app,
             port=0,
             http=timed_head(seconds, limit),
             lifespan="off",
@@ -51,7 +78,33 @@ def talk(words: list[bytes], *, seconds: float = 0.3, limit: int = 1000) -> byte
             server.should_exit = True
             await serving
 
-    return asyncio.run(scene())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(scene())
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_no_body_has_bytes_of_another(loop: Callable[[], Any]) -> None:
+    """All connections are read out of one buffer; these send at the same time, several requests in one go."""
+
+    def speak(port: int, number: int) -> bool:
+        draw = Random(number)
+        bodies = [draw.randbytes(draw.choice([0, 1, 1000, 70_000, 400_000])) for _ in range(4)]
+        sent = b"".join(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(one) + one for one in bodies)
+        with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
+            while sent:
+                taken = draw.choice([1, 100, 5_000, 100_000])
+                connection.sendall(sent[:taken])
+                sent = sent[taken:]
+            said = b""
+            while len(found := re.findall(rb"[0-9a-f]{64}", said)) < len(bodies) and (part := connection.recv(4096)):
+                said += part
+        return found == [sha256(one).hexdigest().encode() for one in bodies]
+
+    def client(port: int) -> bytes:
+        with ThreadPoolExecutor(24) as pool:
+            return bytes(pool.map(speak, [port] * 24, range(24)))
+
+    assert served(digesting, client, LONGEST, 1000, loop) == bytes([True]) * 24
 
 
 def test_a_whole_head_is_answered() -> None:

@@ -88,8 +88,8 @@ def test_help_imports_nothing_that_is_slow_to_import() -> None:
     assert HEAVY & set(done.stdout.split()) == set()
 
 
-UNUSED = {"typer", "rich", "pygments", "sqlite3", "gateway.tools.certificates"}
-"""A command line's, another database's, a site's that checks signatures."""
+UNUSED = {"typer", "rich", "pygments", "sqlite3", "sqlalchemy.orm", "gateway.tools.certificates"}
+"""A command line's, another database's, nobody's, a site's that checks signatures."""
 STARTING = """
 import sys
 from pathlib import Path
