@@ -80,7 +80,7 @@ class Line(httpcore.NetworkStream):
         while True:
             wait = min(self._patience.left(), until - time.monotonic())
             try:
-                self._connection.settimeout(wait if secured else min(LOOK_SECONDS, wait))
+                self._connection.settimeout(max(0.001, wait if secured else min(LOOK_SECONDS, wait)))
                 return self._connection.send(content)
             except TimeoutError:
                 if secured or self._is_readable() or time.monotonic() >= until:

@@ -44,3 +44,9 @@ def _closed() -> Iterator[None]:
 def machines_keys(bucket: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.secret_key)
+
+
+@pytest.fixture(params=["ours", "the library's"])
+def either(request: pytest.FixtureRequest, bucket: Server, machines_keys: None) -> Store:
+    """A store that sends parts by requests of our own, or one that has no keys of ours to sign them with."""
+    return opened(bucket) if request.param == "ours" else opened(bucket, login=None)

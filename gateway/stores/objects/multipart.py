@@ -41,7 +41,7 @@ class SignedUploads:
         self._threads = ThreadPoolExecutor(max_workers=MOST_PARTS, thread_name_prefix="parts")
 
     def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
-        upload = Upload(self._bucket, self._bucket.name(key))
+        upload = self._begun(key)
         try:
             self._travel(upload, parts)
             last_look()
@@ -61,6 +61,14 @@ class SignedUploads:
     def close(self) -> None:
         self._threads.shutdown(wait=False)
         self._bucket.close()
+
+    def _begun(self, key: str) -> Upload:
+        try:
+            return Upload(self._bucket, self._bucket.name(key))
+        except Refusal:
+            with suppress(Refusal):  # answers may have been lost, and not what they answered to
+                self._unfinished.abort(key)
+            raise
 
     def _travel(self, upload: Upload, parts: Iterator[Part]) -> None:
         going: deque[Future[None]] = deque()
@@ -110,6 +118,7 @@ class Upload:
         """The part is closed in any case."""
         query = {**self._query, "partNumber": str(number)}
         with disk_said(self._bucket.place.name), closing(part):
+            self.check_going()
             answer = self._bucket.ask("PUT", query, self._name, Going(self, part), self.check_going)
         if answer.status >= 300:
             raise self._bucket.refusal(answer)
