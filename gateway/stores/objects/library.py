@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import obstore
 
-from gateway.model.errors import Conflict, Refusal
 from gateway.stores.objects.faults import said
 from gateway.stores.objects.feed import Feed
-from gateway.stores.objects.memory import MOST_AT_ONCE, Memory, Share
-from gateway.stores.objects.parts import Part
+from gateway.stores.objects.memory import Memory, Share
+from gateway.stores.objects.parts import MOST_AT_ONCE, Part
+from gateway.stores.objects.writing import or_nothing
 from gateway.stores.place import Place
 
 if TYPE_CHECKING:
@@ -32,22 +31,16 @@ class LibraryUploads:
         self._memory = memory
         self._remove = remove
 
-    def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
-        try:
-            self._send(key, parts, size, last_look)
-        except Conflict:
-            raise  # the object is another's
-        except BaseException:  # goes on to the caller; the library does not say how far it came
-            with suppress(Refusal):
-                self._remove(key)
-            raise
+    def send(self, key: str, parts: Iterator[Part], last_look: Callable[[], None]) -> None:
+        with or_nothing(key, self._remove):  # the library does not say how far it came
+            self._send(key, parts, last_look)
 
     def close(self) -> None:
         """Its threads are all stores'."""
 
-    def _send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
+    def _send(self, key: str, parts: Iterator[Part], last_look: Callable[[], None]) -> None:
         feed, share = Feed(), Share()
-        sending = _threads.submit(self._drain, key, feed, size)
+        sending = _threads.submit(self._drain, key, feed)
         try:
             # Nothing holds a part afterwards but the feed: whatever still does makes the others wait.
             while (part := next(parts, None)) is not None and feed.put(self._memory.holding(part, share)):
@@ -61,10 +54,17 @@ class LibraryUploads:
             raise
         sending.result()
 
-    def _drain(self, key: str, feed: Feed, size: int) -> None:
+    def _drain(self, key: str, feed: Feed) -> None:
         """Completes the upload when the feed ends, and aborts it when the feed raises."""
         try:
             with said(self._place):
-                obstore.put(self._remote, key, feed, use_multipart=True, chunk_size=size, max_concurrency=MOST_AT_ONCE)
+                obstore.put(
+                    self._remote,
+                    key,
+                    feed,
+                    use_multipart=True,
+                    chunk_size=self._place.part_size,
+                    max_concurrency=MOST_AT_ONCE,
+                )
         finally:
             feed.leave()

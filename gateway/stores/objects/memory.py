@@ -7,14 +7,11 @@ from mmap import MAP_SHARED, PROT_READ, mmap
 from threading import Condition
 
 from gateway.stores.objects.faults import broken
-from gateway.stores.objects.parts import Part
+from gateway.stores.objects.parts import MOST_AT_ONCE, PLACE_WAITS, Part
 from gateway.stores.place import Place
 
-MOST_PARTS = 3
+MOST_MAPPED = 3
 """Of one store, of all uploads together."""
-
-MOST_AT_ONCE = 2
-"""Of one upload: so many travel while the next one is gathered."""
 
 
 class _Mapped(mmap):
@@ -24,10 +21,10 @@ class _Mapped(mmap):
 class Memory:
     """Of one store."""
 
-    def __init__(self, place: Place, most: int = MOST_PARTS) -> None:
+    def __init__(self, place: Place, most: int = MOST_MAPPED) -> None:
         self._place = place
         self._most = most
-        self._patience = 20 * place.patience
+        self._patience = PLACE_WAITS * place.patience
         self._alive = 0
         self._freed = Condition()
 

@@ -15,18 +15,12 @@ from xml.etree import ElementTree
 from gateway.model.errors import Refusal
 from gateway.stores.faults import said as disk_said
 from gateway.stores.objects.faults import broken
-from gateway.stores.objects.parts import Part
+from gateway.stores.objects.parts import MOST_AT_ONCE, PLACE_WAITS, Part
 from gateway.stores.objects.requests import Bucket, text
 from gateway.stores.objects.unfinished import Unfinished
 
-MOST_PARTS = 16
-"""On their way to one store, of all uploads together."""
-
-MOST_AT_ONCE = 2
-"""Of one upload: so many travel while the next one is gathered."""
-
-PLACE_WAITS = 20
-"""So many times as long as the server may be silent, a part waits for its place."""
+MOST_TRAVELLING = 16
+"""To one store, of all uploads together."""
 
 
 class SignedUploads:
@@ -37,10 +31,10 @@ class SignedUploads:
         self._bucket = bucket
         self._unfinished = unfinished
         self._remove = remove
-        self._places = BoundedSemaphore(MOST_PARTS)
-        self._threads = ThreadPoolExecutor(max_workers=MOST_PARTS, thread_name_prefix="parts")
+        self._places = BoundedSemaphore(MOST_TRAVELLING)
+        self._threads = ThreadPoolExecutor(max_workers=MOST_TRAVELLING, thread_name_prefix="parts")
 
-    def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
+    def send(self, key: str, parts: Iterator[Part], last_look: Callable[[], None]) -> None:
         upload = self._begun(key)
         try:
             self._travel(upload, parts)

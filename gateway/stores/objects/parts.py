@@ -17,6 +17,12 @@ from gateway.ports import Block
 
 PIECE = 256 << 10
 
+MOST_AT_ONCE = 2
+"""Parts of one upload: so many travel while the next one is gathered."""
+
+PLACE_WAITS = 20
+"""So many times as long as the server may be silent, a part waits for its place among those of all uploads."""
+
 
 class Part:
     """So many bytes of a file, which whoever takes the part closes. In pieces it is hardly any memory."""

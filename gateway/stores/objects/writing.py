@@ -28,11 +28,24 @@ if TYPE_CHECKING:
 MOST_PARTS = 10_000
 
 
+@contextmanager
+def or_nothing(key: str, remove: Callable[[str], None]) -> Iterator[None]:
+    """What is raised within leaves nothing of ours; after a Conflict the object is another's."""
+    try:
+        yield
+    except Conflict:
+        raise
+    except BaseException:  # goes on to the caller; whatever the server has made of it must not stay
+        with suppress(Refusal):
+            remove(key)
+        raise
+
+
 class Uploads(Protocol):
     """How an object is put in parts."""
 
-    def send(self, key: str, parts: Iterator[Part], size: int, last_look: Callable[[], None]) -> None:
-        """Begins an upload of parts of `size` bytes, and completes it when they end, after a `last_look` for another's
+    def send(self, key: str, parts: Iterator[Part], last_look: Callable[[], None]) -> None:
+        """Begins an upload, and completes it when they end, after a `last_look` for another's
         object, whose place it would take. Each part is closed once it was sent.
 
         Raises Unavailable, and what `parts` and `last_look` raise; then nothing of it stays.
@@ -65,13 +78,12 @@ class Writing:
     def put(self, blocks: Iterable[Block]) -> int:
         """Raises Conflict, Unavailable, OverLimit, and what `blocks` raises."""
         self._refuse_existing()
-        parts, size = self.ways.parts.of(blocks), self.ways.parts.size
+        parts = self.ways.parts.of(blocks)
         with closing(parts):
             first = next(parts, None)
             try:
-                if first is not None and len(first) == size:
-                    parts_of_all = self._counted(chain([first], parts))
-                    self.ways.uploads.send(self.key, parts_of_all, size, self._refuse_existing)
+                if first is not None and len(first) == self.ways.parts.size:
+                    self.ways.uploads.send(self.key, self._counted(chain([first], parts)), self._refuse_existing)
                 else:
                     self._put_whole(first)
             finally:
@@ -84,7 +96,7 @@ class Writing:
         content = memoryview(b"") if part is None else self.ways.memory.holding(part, Share())
         self.count = len(content)
         try:
-            with self._or_nothing(), said(self.place):
+            with or_nothing(self.key, self.remove), said(self.place):
                 obstore.put(self.ways.remote, self.key, content, mode="create", use_multipart=False)
         except Conflict:
             # A try whose answer was lost has put it there; the library's next try found it.
@@ -98,18 +110,6 @@ class Writing:
                 raise self._too_large()
             self.count += len(part)
             yield part
-
-    @contextmanager
-    def _or_nothing(self) -> Iterator[None]:
-        """What is raised within leaves nothing of ours; after a Conflict the object is another's."""
-        try:
-            yield
-        except Conflict:
-            raise
-        except BaseException:  # goes on to the caller; whatever the server has made of it must not stay
-            with suppress(Refusal):
-                self.remove(self.key)
-            raise
 
     @property
     def place(self) -> Place:
@@ -126,7 +126,7 @@ class Writing:
         return (found["e_tag"] or "").strip('"') == md5(content, usedforsecurity=False).hexdigest()
 
     def _check(self) -> None:
-        with self._or_nothing():
+        with or_nothing(self.key, self.remove):
             with said(self.place):
                 found = obstore.head(self.ways.remote, self.key)["size"]
             if found != self.count:
